@@ -1,0 +1,294 @@
+/**
+ * The builder's side of its own jobs: awards at the close, gives turns, starts who accepts, goes on to the
+ * next when a turn stays unanswered or a started prover falls silent, signs receipts, and asks for slashes.
+ * Part of `Market`: no IO, no clock.
+ */
+import type { Accounts } from './accounts.ts'
+import { bidPath, bidsRoot, type OpenedBid, rank } from './auction.ts'
+import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
+import { type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
+import { payWei } from './money.ts'
+import type { Params } from './params.ts'
+import { ignore } from './refusals.ts'
+import { type Address, type Hex, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
+
+/** One of those who may be started, best first, with what the builder needs when bids are forgotten. */
+type Candidate = {
+  readonly prover: Address
+  readonly priceWei: bigint
+  readonly readyAt: number
+  /** Its bid's path under `bidsRoot`: a backup claims its own price by it. */
+  readonly path: readonly Hex[]
+}
+
+/** The builder's own state of one job; plain data, stored with the job. */
+export type Auction = {
+  /** Set once, with the award: a second award for a nonce costs the stake. */
+  candidates: readonly Candidate[] | null
+  /** Whose turn it is: index into `candidates`; their number when nobody is left. */
+  turn: number
+  /** The turn is missed at this instant; `null` once its prover was started. ms since the Unix epoch. */
+  turnUntil: number | null
+  /** Who was seen to default, so that it is said and slashed once. */
+  defaulted: Address[]
+  /** Nobody counts as silent before this: after a restart provers must find us again. ms since the Unix epoch. */
+  patientUntil: number
+}
+
+export const newAuction = (): Auction => ({
+  candidates: null,
+  turn: 0,
+  turnUntil: null,
+  defaulted: [],
+  patientUntil: 0,
+})
+
+/** Where a desk puts what it wants done. */
+export type Emit = (...effects: Effect[]) => void
+
+export class Auctioneer {
+  readonly auctions = new Map<Hex, Auction>()
+  readonly #params: Params
+  readonly #accounts: Accounts
+
+  constructor(params: Params, accounts: Accounts) {
+    this.#params = params
+    this.#accounts = accounts
+  }
+
+  /** Our own request was published. */
+  open(job: Job, emit: Emit): void {
+    this.auctions.set(job.id, newAuction())
+    emit({ kind: 'wake', requestId: job.id, at: job.request.message.closesAt })
+  }
+
+  /** At the close, and whenever openings come after it: awards once every bid is opened, or time presses. */
+  award(job: Job, now: number, emit: Emit): void {
+    const auction = this.auctions.get(job.id)
+    const { closesAt } = job.request.message
+    if (!auction || auction.candidates || job.outcome || now < closesAt) return
+    const isPressing = now >= closesAt + this.#params.awardGraceMs / 2
+    if (job.openings.size < job.bids.size && !isPressing) {
+      emit({ kind: 'wake', requestId: job.id, at: closesAt + this.#params.awardGraceMs / 2 })
+      return
+    }
+    if (now > closesAt + this.#params.awardGraceMs) return
+    const ranked = this.#eligible(job)
+    const [winner, ...others] = ranked
+    if (!winner) return
+    const backups = others.slice(0, Math.min(job.request.message.backups, this.#params.maxBackups))
+    auction.candidates = [winner, ...backups].map((opened) => ({
+      prover: opened.bid.message.prover,
+      priceWei: opened.opening.priceWei,
+      readyAt: opened.opening.readyAt,
+      path: bidPath(ranked, opened.bid.id) ?? [],
+    }))
+    emit({ kind: 'publish', draft: this.#draft(job, ranked, winner, backups) })
+  }
+
+  /** Eligible bids, best first, of provers whose bond is still free: what goes into `bidsRoot`. */
+  #eligible(job: Job): OpenedBid[] {
+    const { bondWei } = job.request.message
+    return rank(job.request.message, openedBids(job)).filter(
+      ({ bid }) => this.#accounts.freeBondWei(bid.message.prover) >= bondWei,
+    )
+  }
+
+  #draft(job: Job, ranked: OpenedBid[], { bid, opening }: OpenedBid, backups: OpenedBid[]) {
+    const named = (index: number) => backups[index]?.bid.message.prover ?? ZERO_ADDRESS
+    return {
+      kind: 'Award' as const,
+      bid,
+      opening,
+      message: {
+        requestId: job.id,
+        bidId: bid.id,
+        prover: bid.message.prover,
+        priceWei: opening.priceWei,
+        readyAt: opening.readyAt,
+        bidsRoot: bidsRoot(ranked),
+        bidCount: ranked.length,
+        // The driver holds the secret and puts it in when it signs.
+        auctionSecret: ZERO_WORD,
+        backups: [named(0), named(1), named(2)] as const,
+      },
+    }
+  }
+
+  /** Our award is out: the winner's turn begins. */
+  begin(job: Job, now: number, emit: Emit): void {
+    const auction = this.auctions.get(job.id)
+    if (auction?.candidates) this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
+    emit({ kind: 'wake', requestId: job.id, at: job.request.message.dueAt + 1 })
+  }
+
+  #giveTurn(job: Job, auction: Auction, turn: number, until: number, emit: Emit): void {
+    auction.turn = turn
+    const candidate = auction.candidates?.[turn]
+    if (!candidate) {
+      auction.turnUntil = null
+      emit({ kind: 'dismiss', requestId: job.id })
+      return
+    }
+    auction.turnUntil = until
+    emit(
+      {
+        kind: 'announce',
+        event: { kind: 'turn-begun', requestId: job.id, prover: candidate.prover },
+      },
+      { kind: 'turn', requestId: job.id, prover: candidate.prover, path: candidate.path },
+      { kind: 'wake', requestId: job.id, at: until },
+    )
+  }
+
+  /** A prover waits for the inputs: it gets them when it is, or was, its turn. */
+  wait(job: Job, prover: Address, emit: Emit): Refusal | null {
+    const auction = this.auctions.get(job.id)
+    const index = auction?.candidates?.findIndex((candidate) => candidate.prover === prover) ?? -1
+    // [IGNORE] NOT_AWARDED: the award names it.
+    if (!auction || index < 0) return ignore('NOT_AWARDED')
+    const isStarted = job.obligations.has(prover)
+    // [IGNORE] JOB_ENDED: it is still needed.
+    if (job.outcome || (!isStarted && (index < auction.turn || isDelivered(job))))
+      return ignore('JOB_ENDED')
+    const path = auction.candidates?.[index]?.path ?? []
+    const isItsTurn = index === auction.turn && auction.turnUntil !== null
+    if (isStarted || isItsTurn) emit({ kind: 'turn', requestId: job.id, prover, path })
+    return null
+  }
+
+  /** An acceptance came over a stream: the prover whose turn it is gets started. */
+  accept(job: Job, acceptance: SignedAcceptance, now: number, emit: Emit): Refusal | null {
+    const { prover, awardId } = acceptance.message
+    const auction = this.auctions.get(job.id)
+    // [IGNORE] NOT_AWARDED: it is for our award.
+    if (!auction?.candidates || job.award?.id !== awardId) return ignore('NOT_AWARDED')
+    const existing = job.obligations.get(prover)
+    const isTurn = auction.candidates[auction.turn]?.prover === prover && auction.turnUntil !== null
+    // [IGNORE] NOT_YOUR_TURN: its prover's turn has come and is not over (again after a start: same answer).
+    if (!existing && !isTurn) return ignore('NOT_YOUR_TURN')
+    const { bondWei, dueAt } = job.request.message
+    // [IGNORE] JOB_ENDED: there is time left.
+    if (job.outcome || now > dueAt) return ignore('JOB_ENDED')
+    // [IGNORE] BOND_NOT_FREE: nothing else took its bond since it bid.
+    if (!existing && this.#accounts.freeBondWei(prover) < bondWei) return ignore('BOND_NOT_FREE')
+    const startedAt = existing?.start.message.startedAt ?? now
+    const message = { requestId: job.id, awardId, acceptanceId: acceptance.id, prover, startedAt }
+    emit({ kind: 'publish', draft: { kind: 'Start', message, acceptance } })
+    return null
+  }
+
+  /** Our start is out: its turn is over, and its silence is watched. */
+  started(job: Job, prover: Address, emit: Emit): void {
+    const auction = this.auctions.get(job.id)
+    if (!auction) return
+    if (auction.candidates?.[auction.turn]?.prover === prover) auction.turnUntil = null
+    const silentAt = this.#silentAt(job, auction)
+    if (silentAt !== null) emit({ kind: 'wake', requestId: job.id, at: silentAt })
+  }
+
+  /** When the prover of the present turn, once started, counts as silent; `null` if it is not started. */
+  #silentAt(job: Job, auction: Auction): number | null {
+    const candidate = auction.candidates?.[auction.turn]
+    const obligation = candidate && job.obligations.get(candidate.prover)
+    if (!candidate || !obligation || obligation.receipt) return null
+    const promise = promiseOf(job, candidate.prover, candidate.readyAt)
+    const noticedAt = obligation.notice?.message.readyAt ?? 0
+    // A notice buys the time to carry the proof over, once.
+    return Math.max(promise, noticedAt, auction.patientUntil) + this.#params.silenceMs
+  }
+
+  /** Time passed: missed turns, silent provers, defaults. */
+  tick(job: Job, now: number, emit: Emit): void {
+    const auction = this.auctions.get(job.id)
+    if (!auction) return
+    this.award(job, now, emit)
+    if (!auction.candidates || !job.award) return
+    const { dueAt } = job.request.message
+    if (now > dueAt) this.#default(job, auction, emit)
+    if (now > dueAt || isDelivered(job)) return
+    const prover = auction.candidates[auction.turn]?.prover
+    if (!prover) return
+    const silentAt = this.#silentAt(job, auction)
+    const isMissed = auction.turnUntil !== null && now >= auction.turnUntil
+    const isSilent = silentAt !== null && now >= silentAt
+    if (isMissed || isSilent) {
+      const kind = isMissed ? ('turn-missed' as const) : ('silent' as const)
+      emit({ kind: 'announce', event: { kind, requestId: job.id, prover } })
+      this.#giveTurn(job, auction, auction.turn + 1, now + this.#params.turnMs, emit)
+    } else if (silentAt !== null) {
+      emit({ kind: 'wake', requestId: job.id, at: silentAt })
+    }
+  }
+
+  /** After `dueAt`: every started prover without a receipt has defaulted. */
+  #default(job: Job, auction: Auction, emit: Emit): void {
+    const award = job.award
+    if (!award) return
+    emit({ kind: 'dismiss', requestId: job.id })
+    const rescuers = [...job.obligations.keys()]
+    for (const [prover, { start, receipt, resolution }] of job.obligations) {
+      if (receipt || resolution || auction.defaulted.includes(prover)) continue
+      auction.defaulted.push(prover)
+      const obligation = { request: job.request.message, award, start }
+      const atS = slashableAtS(job.request.message.dueAt, this.#params)
+      emit(
+        { kind: 'announce', event: { kind: 'defaulted', requestId: job.id, prover } },
+        { kind: 'slash', obligation, rescuers: rescuers.filter((other) => other !== prover), atS },
+      )
+    }
+  }
+
+  /** A proof that verifies came: pay by the promise (rule P1). */
+  deliver(
+    job: Job,
+    prover: Address,
+    proofHash: Hex,
+    deliveredAt: number,
+    emit: Emit,
+  ): Refusal | null {
+    const auction = this.auctions.get(job.id)
+    const candidate = auction?.candidates?.find((other) => other.prover === prover)
+    // [IGNORE] NOT_STARTED: only a started prover is paid.
+    if (!candidate || !job.obligations.has(prover)) return ignore('NOT_STARTED')
+    const request = job.request.message
+    // [IGNORE] JOB_ENDED: it came by `dueAt`.
+    if (deliveredAt > request.dueAt) return ignore('JOB_ENDED')
+    const promise = promiseOf(job, prover, candidate.readyAt)
+    const message = {
+      builder: request.builder,
+      nonce: request.nonce,
+      requestId: job.id,
+      prover,
+      payWei: payWei(request, candidate.priceWei, promise, deliveredAt, this.#params),
+      proofHash,
+      deliveredAt,
+    }
+    emit({ kind: 'publish', draft: { kind: 'Receipt', message } })
+    return null
+  }
+
+  /** After a restart: the present turn begins anew, with time for the prover to find us again. */
+  resume(job: Job, now: number, emit: Emit): void {
+    const auction = this.auctions.get(job.id)
+    if (!auction || (job.outcome && job.outcome !== 'settled')) return
+    const { closesAt, dueAt } = job.request.message
+    emit({ kind: 'wake', requestId: job.id, at: Math.max(now, closesAt) })
+    emit({ kind: 'wake', requestId: job.id, at: Math.max(now, dueAt + 1) })
+    auction.patientUntil = now + RECONNECT_TURNS * this.#params.turnMs
+    const isOpen = job.award && now <= dueAt && !isDelivered(job)
+    if (isOpen && auction.turnUntil !== null)
+      this.#giveTurn(job, auction, auction.turn, auction.patientUntil, emit)
+    const silentAt = this.#silentAt(job, auction)
+    if (silentAt !== null) emit({ kind: 'wake', requestId: job.id, at: Math.max(now, silentAt) })
+    // Said before the crash perhaps, but performed? The chain driver drops what is done.
+    auction.defaulted = []
+  }
+}
+
+/** How many turns long the first turn after a restart is: provers must dial again. */
+const RECONNECT_TURNS = 4
+
+/** Whether the job has a proof. */
+export const isDelivered = (job: Job): boolean =>
+  [...job.obligations.values()].some(({ receipt }) => receipt !== null)

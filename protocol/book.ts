@@ -1,0 +1,120 @@
+/**
+ * The jobs a node remembers: by id, by (builder, nonce), and how many of each builder are open. Bounded by
+ * `maxJobs`: closed jobs leave first, then ended ones; when all are live, new requests are ignored. Also
+ * keeps what jobs hold of bonds and cover in step with them.
+ */
+import type { Accounts } from './accounts.ts'
+import { lineUp } from './auction.ts'
+import type { SignedRequest } from './effects.ts'
+import { bondsHeld, closesForGoodAt, coverHeldWei, isClosed, type Job } from './job.ts'
+import type { Params } from './params.ts'
+import type { Address, Id } from './schema.ts'
+import type { Standing } from './standing.ts'
+
+const nonceKey = (builder: Address, nonce: bigint): string => `${builder}/${nonce}`
+
+/** How long an ended job stays, so that its late copies are known as such. ms. */
+const LINGER_MS = 30_000
+
+export class JobBook {
+  readonly #params: Params
+  readonly #accounts: Accounts
+  readonly #jobs = new Map<Id, Job>()
+  readonly #byNonce = new Map<string, Id>()
+  readonly #open = new Map<Address, Set<Id>>()
+
+  constructor(params: Params, accounts: Accounts) {
+    this.#params = params
+    this.#accounts = accounts
+  }
+
+  get(id: Id): Job | undefined {
+    return this.#jobs.get(id)
+  }
+
+  values(): IterableIterator<Job> {
+    return this.#jobs.values()
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  /** The request of this builder and nonce, if known. */
+  byNonce(builder: Address, nonce: bigint): SignedRequest | undefined {
+    const id = this.#byNonce.get(nonceKey(builder, nonce))
+    return id && this.#jobs.get(id)?.request
+  }
+
+  /** How many jobs of this builder have no outcome yet. */
+  openRequests(builder: Address): number {
+    return this.#open.get(builder)?.size ?? 0
+  }
+
+  /** Adds a job. When there is no room: the id of an ended job to forget, or `full` if there is none. */
+  add(job: Job, now: number): Id | 'full' | null {
+    let evicted: Id | null = null
+    if (this.#jobs.size >= this.#params.maxJobs) {
+      evicted = this.#leastNeeded(now)
+      if (!evicted) return 'full'
+    }
+    const { builder, nonce } = job.request.message
+    this.#jobs.set(job.id, job)
+    this.#byNonce.set(nonceKey(builder, nonce), job.id)
+    return evicted
+  }
+
+  /** The oldest closed job, else the oldest void one: those bind nobody. */
+  #leastNeeded(now: number): Id | null {
+    for (const job of this.#jobs.values()) if (isClosed(job, now, this.#params)) return job.id
+    for (const job of this.#jobs.values()) if (job.outcome === 'void') return job.id
+    return null
+  }
+
+  /** Brings holds and counts in step with the job; ended jobs let go of their bids. */
+  update(job: Job): void {
+    const { builder } = job.request.message
+    for (const { prover, wei } of bondsHeld(job))
+      this.#accounts.bonds.set(`${job.id}/${prover}`, prover, wei)
+    this.#accounts.cover.set(job.id, builder, coverHeldWei(job, this.#params))
+    const open = this.#open.get(builder) ?? new Set<Id>()
+    if (job.outcome) open.delete(job.id)
+    else open.add(job.id)
+    if (open.size > 0) this.#open.set(builder, open)
+    else this.#open.delete(builder)
+  }
+
+  /** When an ended job can be forgotten. ms since the Unix epoch. */
+  forgetAt(job: Job): number {
+    const { closesAt, dueAt } = job.request.message
+    const isResolved = [...job.obligations.values()].every(({ resolution }) => resolution !== null)
+    if (!isResolved) return closesForGoodAt(job, this.#params)
+    return (job.award ? dueAt : closesAt) + LINGER_MS
+  }
+
+  delete(id: Id): void {
+    const job = this.#jobs.get(id)
+    if (!job) return
+    const { builder, nonce } = job.request.message
+    this.#jobs.delete(id)
+    this.#byNonce.delete(nonceKey(builder, nonce))
+    this.#accounts.cover.delete(id)
+    for (const prover of job.obligations.keys()) this.#accounts.bonds.delete(`${id}/${prover}`)
+    const open = this.#open.get(builder)
+    open?.delete(id)
+    if (open?.size === 0) this.#open.delete(builder)
+  }
+
+  /** A start says who answered its turn, and that those named before it did not (rule S1). */
+  recordTurns(job: Job, started: Address, standing: Standing, now: number): void {
+    if (!job.award) return
+    const { builder } = job.request.message
+    for (const prover of lineUp(job.award.message)) {
+      if (prover === started) {
+        standing.recordTurn(prover, builder, true, now)
+        return
+      }
+      if (!job.obligations.has(prover)) standing.recordTurn(prover, builder, false, now)
+    }
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * What a gossiped message does to the market, once its bytes and signature are in order: accepted, refused
+ * with a code, or awaiting the message it names. Every `[REJECT]` and `[IGNORE]` line is a rule of
+ * `protocol/README.md` and the title of a test.
+ */
+import type { Accounts } from './accounts.ts'
+import type { Auctioneer, Emit } from './auctioneer.ts'
+import type { Bidder } from './bidder.ts'
+import type { JobBook } from './book.ts'
+import type {
+  Decision,
+  Gossiped,
+  MarketEvent,
+  Refusal,
+  SignedAward,
+  SignedBid,
+  SignedNotice,
+  SignedReceipt,
+  SignedRequest,
+  SignedStart,
+} from './effects.ts'
+import {
+  endsAt,
+  type Job,
+  newJob,
+  repeated,
+  takeAward,
+  takeBid,
+  takeNotice,
+  takeReceipt,
+  takeStart,
+} from './job.ts'
+import { observeAward } from './observer.ts'
+import type { Params } from './params.ts'
+import { ignore } from './refusals.ts'
+import { checkAward, checkBuilder, checkRequest } from './rules.ts'
+import type { Address, Id } from './schema.ts'
+import type { Standing } from './standing.ts'
+
+/** The message names one that has not come: hold it for that one, by this key. */
+export type Awaiting = { readonly awaits: string }
+export type Judgement = Decision | Awaiting
+
+/** The rooms of one market that a message may change. */
+export type Rooms = {
+  readonly self: Address
+  readonly params: Params
+  readonly accounts: Accounts
+  readonly standing: Standing
+  readonly book: JobBook
+  readonly auctioneer: Auctioneer
+  readonly bidder: Bidder | null
+  readonly observes: boolean
+}
+
+/** What a notice or receipt waits for: the start of its prover. */
+export const startKey = (of: { readonly requestId: Id; readonly prover: Address }): string =>
+  `${of.requestId}/${of.prover}`
+
+export class Judge {
+  readonly #rooms: Rooms
+  readonly #emit: Emit
+
+  constructor(rooms: Rooms, emit: Emit) {
+    this.#rooms = rooms
+    this.#emit = emit
+  }
+
+  #announce(event: MarketEvent): void {
+    this.#emit({ kind: 'announce', event })
+  }
+
+  #wakeAtEnd(job: Job): void {
+    this.#emit({ kind: 'wake', requestId: job.id, at: endsAt(job, this.#rooms.params) + 1 })
+  }
+
+  /** Judges anything but a request, for a job we know. `now`: ms since the Unix epoch. */
+  ofJob(from: Exclude<Gossiped, SignedRequest>, job: Job, now: number): Judgement {
+    const isProvers = from.kind === 'Bid' || from.kind === 'Notice'
+    const account = isProvers ? from.message.prover : job.request.message.builder
+    // [IGNORE] SIGNER_UNKNOWN: its account, or a signer that account registered on chain, signed it.
+    if (!this.#rooms.accounts.speaksFor(account, from.signer)) return ignore('SIGNER_UNKNOWN')
+    switch (from.kind) {
+      case 'Bid':
+        return this.#bid(from, job, now)
+      case 'Award':
+        return this.#award(from, job, now)
+      case 'Start':
+        return this.#start(from, job, now)
+      case 'Notice':
+        return this.#notice(from, job, now)
+      case 'Receipt':
+        return this.#receipt(from, job, now)
+      default:
+        return from satisfies never
+    }
+  }
+
+  /** Judges a request; an accepted one is a new job. A full book forgets one that `evict` is told of. */
+  request(from: SignedRequest, now: number, evict: (id: Id) => void): Decision {
+    const { message } = from
+    if (!this.#rooms.accounts.speaksFor(message.builder, from.signer))
+      return ignore('SIGNER_UNKNOWN')
+    const known = this.#rooms.book.byNonce(message.builder, message.nonce)
+    // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first request with this nonce.
+    if (known) return this.#repeated(known, from, message.builder)
+    const unfit = checkRequest(message, now, this.#rooms.params)
+    if (unfit) return unfit
+    const open = this.#rooms.book.openRequests(message.builder)
+    const retried = this.#rooms.book.get(message.retryOf)
+    const refused = checkBuilder(from, this.#rooms.accounts, open, retried, this.#rooms.params)
+    if (refused) return refused
+    const job = newJob(from)
+    const evicted = this.#rooms.book.add(job, now)
+    // [IGNORE] REQUEST_TOO_MANY: there is room for one more job.
+    if (evicted === 'full') return ignore('REQUEST_TOO_MANY')
+    if (evicted) evict(evicted)
+    this.#announce({ kind: 'requested', requestId: job.id, request: message })
+    this.#wakeAtEnd(job)
+    if (message.builder === this.#rooms.self) this.#rooms.auctioneer.open(job, this.#emit)
+    else {
+      const builder = this.#rooms.standing.builder(message.builder)
+      const freeBondWei = this.#rooms.accounts.freeBondWei(this.#rooms.self)
+      this.#rooms.bidder?.quote(job, { now, builder, freeBondWei }, this.#emit)
+    }
+    return 'accept'
+  }
+
+  /** A second message of one identity: the same again, or other content, which is kept as evidence. */
+  #repeated(first: { readonly id: Id }, second: { readonly id: Id }, account: Address): Refusal {
+    const code = repeated(first, second)
+    if (code === 'EQUIVOCATION')
+      this.#announce({ kind: 'equivocation', account, first: first.id, second: second.id })
+    return ignore(code)
+  }
+
+  #bid(from: SignedBid, job: Job, now: number): Decision {
+    const { prover } = from.message
+    const known = job.bids.get(prover)
+    // [IGNORE] DUPLICATE, EQUIVOCATION: the prover's first bid for this request.
+    if (known) return this.#repeated(known, from, prover)
+    // [IGNORE] BOND_NOT_FREE: the prover's bond, less what its open starts hold, covers the request's.
+    if (this.#rooms.accounts.freeBondWei(prover) < job.request.message.bondWei)
+      return ignore('BOND_NOT_FREE')
+    // [IGNORE] TURNS_UNANSWERED: the prover answers its turns.
+    if (this.#rooms.standing.isUnresponsive(prover, now)) return ignore('TURNS_UNANSWERED')
+    const refused = takeBid(job, from, now, this.#rooms.params)
+    if (refused) return refused
+    this.#announce({ kind: 'bid-seen', requestId: job.id, bidId: from.id, prover })
+    if (this.#rooms.auctioneer.auctions.has(job.id))
+      this.#emit({ kind: 'open', requestId: job.id, bids: [from], secret: null })
+    return 'accept'
+  }
+
+  #award(from: SignedAward, job: Job, now: number): Decision {
+    const { builder } = job.request.message
+    // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first award of this request.
+    if (job.award) {
+      const refusal = this.#repeated(job.award, from, builder)
+      if (refusal.code === 'EQUIVOCATION') this.#report(job, job.award, from)
+      return refusal
+    }
+    if (!this.#rooms.accounts.speaksFor(from.bid.message.prover, from.bid.signer))
+      return ignore('SIGNER_UNKNOWN')
+    const unfit =
+      checkAward(from, job, this.#rooms.accounts) ?? takeAward(job, from, now, this.#rooms.params)
+    if (unfit) return unfit
+    const { prover, priceWei, readyAt, bidCount, backups } = from.message
+    this.#announce({
+      kind: 'awarded',
+      requestId: job.id,
+      prover,
+      priceWei,
+      readyAt,
+      bidCount,
+      backups,
+    })
+    this.#rooms.standing.recordBuilder(builder, 'awards')
+    this.#wakeAtEnd(job)
+    if (builder === this.#rooms.self) this.#rooms.auctioneer.begin(job, now, this.#emit)
+    else if (this.#rooms.observes) this.#openRest(job, from)
+    this.#rooms.bidder?.awarded(job, this.#emit)
+    return 'accept'
+  }
+
+  #report(job: Job, first: SignedAward, second: SignedAward): void {
+    const request = job.request.message
+    this.#emit({
+      kind: 'report',
+      first: { request, award: first },
+      second: { request, award: second },
+    })
+  }
+
+  /** The award published the secret: everybody opens what it has and recomputes the winner (rule A6). */
+  #openRest(job: Job, award: SignedAward): void {
+    const bids = [...job.bids.values()].filter(({ id }) => !job.openings.has(id))
+    const secret = award.message.auctionSecret
+    if (bids.length > 0) this.#emit({ kind: 'open', requestId: job.id, bids, secret })
+    else this.observe(job)
+  }
+
+  /** All bids of an awarded job are opened: check the award. Our own we made by the rule. */
+  observe(job: Job): void {
+    if (job.request.message.builder === this.#rooms.self) return
+    observeAward(job, this.#rooms.params, this.#rooms.standing, this.#emit)
+  }
+
+  #start(from: SignedStart, job: Job, now: number): Judgement {
+    const { prover, awardId } = from.message
+    if (!job.award) return { awaits: awardId }
+    if (!this.#rooms.accounts.speaksFor(prover, from.acceptance.signer))
+      return ignore('SIGNER_UNKNOWN')
+    const known = job.obligations.get(prover)
+    // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first start of this prover.
+    if (known) return this.#repeated(known.start, from, job.request.message.builder)
+    const refused = takeStart(job, from, now, this.#rooms.params)
+    if (refused) return refused
+    this.#rooms.book.recordTurns(job, prover, this.#rooms.standing, now)
+    this.#announce({ kind: 'started', requestId: job.id, prover, at: from.message.startedAt })
+    this.#wakeAtEnd(job)
+    this.#rooms.auctioneer.started(job, prover, this.#emit)
+    if (prover === this.#rooms.self) this.#rooms.bidder?.started(job, this.#emit)
+    return 'accept'
+  }
+
+  #notice(from: SignedNotice, job: Job, now: number): Judgement {
+    const { requestId, prover } = from.message
+    if (!job.obligations.has(prover) && !job.outcome)
+      return { awaits: startKey({ requestId, prover }) }
+    const refused = takeNotice(job, from, now, this.#rooms.params)
+    if (refused) return refused
+    this.#announce({ kind: 'noticed', requestId, prover })
+    return 'accept'
+  }
+
+  #receipt(from: SignedReceipt, job: Job, now: number): Judgement {
+    const { requestId, prover, payWei, deliveredAt } = from.message
+    if (!job.obligations.has(prover) && !job.outcome)
+      return { awaits: startKey({ requestId, prover }) }
+    const refused = takeReceipt(job, from, now, this.#rooms.params)
+    if (refused) return refused
+    this.#announce({ kind: 'received', requestId, prover, payWei, deliveredAt })
+    if (this.#rooms.auctioneer.auctions.has(job.id)) this.#emit({ kind: 'dismiss', requestId })
+    this.#rooms.bidder?.received(job, from, this.#emit)
+    return 'accept'
+  }
+}
