@@ -41,6 +41,8 @@ type Stage = 'bidding' | 'fetching' | 'accepting' | 'proving' | 'proved' | 'over
 export type Pursuit = {
   readonly priceWei: bigint
   readonly readyAt: number
+  /** Our bid, once it was signed and taken. */
+  bidId: Id | null
   stage: Stage
   acceptance: SignedAcceptance | null
   proofHash: Hex | null
@@ -75,6 +77,7 @@ export class Bidder {
     if (!quote || quote.priceWei > request.reserveWei || quote.readyAt > request.dueAt) return
     this.pursuits.set(job.id, {
       ...quote,
+      bidId: null,
       stage: 'bidding',
       acceptance: null,
       proofHash: null,
@@ -84,6 +87,12 @@ export class Bidder {
       isClaimed: false,
     })
     emit({ kind: 'bid', request: job.request, ...quote })
+  }
+
+  /** Our bid is signed and in the auction. */
+  placed(job: Job, bidId: Id): void {
+    const pursuit = this.pursuits.get(job.id)
+    if (pursuit) pursuit.bidId = bidId
   }
 
   /** The award is known: ask for the inputs if it names us; the builder answers when it is our turn. */
@@ -126,8 +135,10 @@ export class Bidder {
   started(job: Job, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (pursuit?.stage !== 'proved' || !pursuit.proofHash || pursuit.provedAt === null) return
+    if (!job.obligations.has(this.#self)) return
     this.#notice(job, pursuit.proofHash, pursuit.provedAt, emit)
     emit({ kind: 'deliver', requestId: job.id })
+    if (pursuit.isCommitted) this.#claim(job, pursuit, emit)
   }
 
   #notice(job: Job, proofHash: Hex, provedAt: number, emit: Emit): void {

@@ -147,6 +147,7 @@ export class Judge {
     const refused = takeBid(job, from, now, this.#rooms.params)
     if (refused) return refused
     this.#announce({ kind: 'bid-seen', requestId: job.id, bidId: from.id, prover })
+    if (prover === this.#rooms.self) this.#rooms.bidder?.placed(job, from.id)
     if (this.#rooms.auctioneer.auctions.has(job.id))
       this.#emit({ kind: 'open', requestId: job.id, bids: [from], secret: null })
     return 'accept'

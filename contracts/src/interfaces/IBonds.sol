@@ -39,8 +39,8 @@ interface IBonds {
     function beginExit(Role role, uint96 amountWei) external;
     /// @notice Pays the caller's exiting part out to `to`, once its delay is over.
     function withdraw(Role role, address to) external;
-    /// @notice Takes up to `payWei + burnWei` from `account`, first for the payment, then for the burning; active
-    /// part first. Sends the payment to Settlement, counts the burnt. Only Settlement.
+    /// @notice Takes up to `payWei + burnWei` from `account`, active part first; when it holds less, payment and
+    /// burning shrink in proportion. Sends the payment to Settlement, counts the burnt. Only Settlement.
     /// @return paidWei What was sent to Settlement. @return burntWei_ What was burnt.
     function slash(address account, Role role, uint256 payWei, uint256 burnWei)
         external

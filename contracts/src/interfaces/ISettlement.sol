@@ -37,6 +37,17 @@ interface ISettlement is IMessages {
         bytes32[] path;
     }
 
+    /// @notice What is unusual about a resolved (builder, prover, nonce); all zero for an ordinary receipt.
+    /// @param paidWei Paid so far, where anything about it is unusual.
+    /// @param owedWei Still owed because escrow and stake were empty; settling the receipt again pays it.
+    /// @param unasked The receipt came from somebody other than the prover, so it is the builder's word alone:
+    /// a claim may still show that more is due. (Else a builder would settle a receipt over nothing first.)
+    struct Dues {
+        uint120 paidWei;
+        uint128 owedWei;
+        bool unasked;
+    }
+
     /// @dev One word. `hash`: the upper 160 bits of keccak256(prover, keccak256(proof)).
     struct Commitment {
         uint160 hash;
@@ -45,11 +56,11 @@ interface ISettlement is IMessages {
         bool verified;
     }
 
-    /// @param payments `nonce u64 ‖ payWei u128`, 24 bytes for each receipt paid.
+    /// @param payments `nonce u64 ‖ paidWei u128`, 24 bytes for each receipt paid; what was paid, not what was due.
     event Paid(address indexed builder, address indexed prover, bytes payments);
-    /// @param code 1 already resolved, 2 bad signature, 3 nothing to pay it from.
+    /// @param code 1 already resolved, 2 bad signature, 3 nothing to pay it from (resolved, and still owed).
     event ReceiptRefused(address indexed builder, address indexed prover, uint64 nonce, uint8 code);
-    /// @notice The escrow could not pay; the stake paid `stakeWei` and as much again, or what was left, was burnt.
+    /// @notice Escrow lacked `shortWei`; of it the stake paid `stakeWei`, and as much again was burnt.
     event EscrowShort(address indexed builder, uint256 shortWei, uint256 stakeWei, uint256 burntWei);
     event ProofCommitted(bytes32 indexed requestId, address indexed prover, bytes32 commitment);
     event Claimed(
@@ -77,6 +88,7 @@ interface ISettlement is IMessages {
     event SignerRemoved(address indexed account, address indexed signer);
 
     error MalformedBatch(uint256 length);
+    error BadWindows(Windows windows);
     error BadSignature(address expected);
     error AlreadyResolved(address builder, address prover, uint64 nonce);
     error WindowClosed(uint256 until, uint256 nowS);
@@ -90,34 +102,48 @@ interface ISettlement is IMessages {
     error NotAwarded(address prover);
     error NotBetter(uint256 score, uint256 awardedScore);
     error NotUnderRoot(bytes32 leaf);
+    error TooLittleGas(uint256 neededGas, uint256 leftGas);
     error NoOffence();
     error AlreadyPunished(address builder, uint64 nonce);
+    error NothingDeposited();
     error NothingToWithdraw();
     error AmountTooLarge(uint256 amountWei, uint256 availableWei);
     error NotReady(uint256 readyAt, uint256 nowS);
     error SignerTaken(address signer);
+    error SignerInPlace(address signer);
+    error NoSigner(address account);
+    error UnexpectedTransfer(address from);
     error TransferFailed(address to);
 
-    // Money in and out.
+    // Money in and out. What is withdrawing counts as nothing for new work at once, and still pays what falls due.
     function depositEscrow(address builder) external payable;
+    /// @notice A second call restarts the delay for all of it.
     function beginWithdrawal(uint96 amountWei) external;
     function withdrawEscrow(address to) external;
     function withdrawCredit(address to) external;
 
-    /// @notice Lets an EOA sign for the caller (a contract wallet). One signer at a time; removal waits `exitDelayS`.
+    /// @notice Lets the key of an EOA sign for the caller, beside the caller's own. One signer at a time, and it
+    /// signs for this account only. Messages it signed are good until it is removed, `exitDelayS` after notice.
     function setSigner(address signer) external;
     function beginSignerRemoval() external;
     function removeSigner() external;
 
     /// @notice Pays a batch. `packed` is groups of `builder(20) prover(20) count(1)` followed by `count` times
-    /// `nonce(8) requestId(32) payWei(16) proofHash(32) deliveredAt(6) r(32) vs(32)` (EIP-2098). A refused
-    /// receipt emits `ReceiptRefused` and does not stop the others; malformed framing reverts.
+    /// `nonce(8) requestId(32) payWei(16) proofHash(32) deliveredAt(6) r(32) vs(32)` (EIP-2098). Anyone may send
+    /// it. A refused receipt emits `ReceiptRefused` and does not stop the others; malformed framing reverts.
+    /// A good receipt always resolves (builder, prover, nonce), so its prover cannot be slashed; what escrow and
+    /// half the stake cannot pay stays owed, and settling the same receipt again pays it later.
     function settle(bytes calldata packed) external;
 
     /// @notice Commits to a proof: `commitment` = keccak256(abi.encode(prover, keccak256(proof))), prover = caller or
-    /// an account the caller signs for.
+    /// an account the caller signs for. The first stands.
     function commitProof(bytes32 requestId, address prover, bytes32 commitment) external;
 
+    /// @notice Pays a prover that has no fair receipt: verifies its committed proof and pays what the award
+    /// promises, as if delivered `slotS` before the commitment's block, plus `CLAIM_GAS`. Anyone may send it.
+    /// Until dueAt + W, or W after a challenge. The award needs no signature: prover and builder both signed its
+    /// id, in acceptance and start.
+    /// @param bid For a backup, its own bid under the award's root; ignored for the winner.
     function claim(
         ProofRequest calldata request,
         Award calldata award,
@@ -128,17 +154,19 @@ interface ISettlement is IMessages {
         bytes calldata proof
     ) external;
 
-    /// @param rescuer A backup of the same award whose claim the chain verified, to be given half; zero: none.
+    /// @notice Takes min(bond, `bondWei`) of a started prover that neither settled nor claimed, from dueAt + 2 W on:
+    /// half to the first prover of the same award whose claim the chain verified, the rest burnt; all burnt without
+    /// one. A prover that committed in time and could not claim (its start was withheld) is challenged first: this
+    /// call shows it the start, and it has W to claim. Anyone may send it.
     function slash(
         ProofRequest calldata request,
-        Award calldata award,
         bytes calldata acceptanceSignature,
         Start calldata start,
-        bytes calldata startSignature,
-        address rescuer
+        bytes calldata startSignature
     ) external;
 
-    /// @notice Two awards of one builder for one nonce. Half of min(stake, larger reserve) burnt, half to the caller.
+    /// @notice Two awards of one builder for one nonce. Takes min(stake, larger reserve), less what this offence at
+    /// this nonce has cost already; half burnt, half to the caller.
     function proveDoubleAward(
         ProofRequest calldata requestA,
         Award calldata awardA,
@@ -148,7 +176,8 @@ interface ISettlement is IMessages {
         bytes calldata signatureB
     ) external;
 
-    /// @notice A better bid under the award's own root. Half of min(stake, reserve) burnt, half to that bid's prover.
+    /// @notice A better bid under the award's own root. Takes min(stake, reserve), less what this offence at this
+    /// nonce has cost already; half burnt, half to that bid's prover.
     function proveMisaward(
         ProofRequest calldata request,
         Award calldata award,
@@ -159,9 +188,14 @@ interface ISettlement is IMessages {
 
     function escrowOf(address builder) external view returns (Escrow memory);
     function creditOf(address prover) external view returns (uint256);
+    /// @return signer The key that signs for `account`; zero: none.
+    /// @return removableAt Block timestamp (s) from which it can be removed; 0 if that has not begun.
     function signerOf(address account) external view returns (address signer, uint64 removableAt);
     function isResolved(address builder, address prover, uint64 nonce) external view returns (bool);
+    function duesOf(address builder, address prover, uint64 nonce) external view returns (Dues memory);
     function commitmentOf(bytes32 requestId, address prover) external view returns (Commitment memory);
+    /// @return The first prover of this award whose claim the chain verified; zero: none.
+    function rescuerOf(bytes32 awardId) external view returns (address);
     function burntWei() external view returns (uint256);
     function windows() external view returns (Windows memory);
     function bonds() external view returns (address);

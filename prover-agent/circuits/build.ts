@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Builds a shape's files under `build/circuits/`: compiles the circuit, makes the development key. Compiler and
+ * setup are GPL-3.0 programs and run as processes of their own. Also a program: `node build.ts [shape ...]`.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { glob, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { basename, dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseVerificationKey, programId } from '#protocol/proof'
+import type { Hex } from '#protocol/schema'
+import { wordCount } from '#protocol/table'
+import { ROOT, type ShapeName, shapeFiles, shapeNames, shapes } from './shapes.ts'
+
+/** What `meta.json` says of a built shape. */
+export type ShapeMeta = {
+  /** The key's trapdoor is public: deployment refuses it except on a development chain. */
+  readonly insecure: true
+  readonly note: string
+  readonly shape: ShapeName
+  readonly programId: Hex
+  /** SHA-256 of each file, hex without prefix. */
+  readonly sha256: Readonly<Record<string, string>>
+  /** SHA-256 of everything the files are made from. */
+  readonly sources: string
+}
+
+const NOTE = 'Development key from a published trapdoor: anyone can forge proofs under it.'
+/** How often a step that takes longer says that it still runs. */
+const PROGRESS_MS = 2_000
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const setup = join(here, `development-setup${extname(import.meta.url)}`)
+const resolve = createRequire(import.meta.url).resolve
+const compiler = join(dirname(resolve('circom2/package.json')), 'cli.js')
+const library = join(dirname(resolve('circomlib/package.json')), 'circuits')
+
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex')
+
+const mainCircuit = (name: ShapeName) => `pragma circom 2.1.6;
+include "table.circom";
+component main {public [p, x, y]} = LedgerTable(${shapes[name].entries}, ${shapes[name].depth});
+`
+
+/** A hash of the circuit, its library and compiler, and the setup: when it changes, so may the files. */
+async function hashSources(name: ShapeName): Promise<string> {
+  const own = ['table.circom', basename(setup), `fixed-base${extname(setup)}`].concat(
+    `binary-files${extname(setup)}`,
+  )
+  const paths = own.map((file) => join(here, file))
+  for await (const file of glob('*.circom', { cwd: library })) paths.push(join(library, file))
+  paths.push(resolve('circom2/package.json'))
+  const hashes = await Promise.all(paths.sort().map(async (path) => sha256(await readFile(path))))
+  return sha256([mainCircuit(name), ...hashes].join('\n'))
+}
+
+async function readMeta(name: ShapeName): Promise<ShapeMeta | null> {
+  try {
+    return JSON.parse(await readFile(shapeFiles(name).meta, 'utf8')) as ShapeMeta
+  } catch {
+    return null // not built, or not finished
+  }
+}
+
+/**
+ * Builds a shape unless its files are there and made from the same sources. Several processes may do so at
+ * once: each builds aside, and the first to finish is kept. About 15 s a shape on two cores.
+ *
+ * @param report Told what happens, a line at a time. Default: the standard error stream.
+ * @returns What `meta.json` says.
+ * @throws Error when a step fails, with the end of its output.
+ */
+export async function buildShape(
+  name: ShapeName,
+  report: (line: string) => void = (line) => console.error(line),
+): Promise<ShapeMeta> {
+  const sources = await hashSources(name)
+  const built = await readMeta(name)
+  if (built?.sources === sources) return built
+  const { directory } = shapeFiles(name)
+  await mkdir(dirname(directory), { recursive: true })
+  const aside = await mkdtemp(`${directory}-`)
+  try {
+    await compile(name, aside, report)
+    const meta = await makeKey(name, aside, sources, report)
+    await moveInto(aside, directory, name, sources)
+    return meta
+  } finally {
+    await rm(aside, { recursive: true, force: true })
+  }
+}
+
+async function compile(name: ShapeName, aside: string, report: (line: string) => void) {
+  await writeFile(join(aside, 'circuit.circom'), mainCircuit(name))
+  const options = ['--r1cs', '--wasm', '--O2', '-l', library, '-l', here, '-o', aside]
+  // The compiler sees only what lies below or above its working directory.
+  const args = [compiler, join(aside, 'circuit.circom'), ...options]
+  await runStep(`compiling circuit ${name}`, args, report)
+  await rename(join(aside, 'circuit_js', 'circuit.wasm'), join(aside, 'circuit.wasm'))
+  await rm(join(aside, 'circuit_js'), { recursive: true })
+}
+
+async function makeKey(
+  name: ShapeName,
+  aside: string,
+  sources: string,
+  report: (line: string) => void,
+): Promise<ShapeMeta> {
+  const files = ['circuit.r1cs', 'circuit.zkey', 'verification-key.json']
+  const paths = files.map((file) => join(aside, file))
+  const words = String(wordCount(shapes[name].entries))
+  await runStep(`making the development key of ${name}`, [setup, ...paths, words], report)
+  const key = parseVerificationKey(JSON.parse(await readFile(paths[2]!, 'utf8')))
+  if (key === null) throw new Error(`the setup of ${name} wrote no verification key`)
+  const hashes = await Promise.all(
+    [...files, 'circuit.wasm'].map(async (file) => {
+      return [file, sha256(await readFile(join(aside, file)))] as const
+    }),
+  )
+  const meta: ShapeMeta = {
+    insecure: true,
+    note: NOTE,
+    shape: name,
+    programId: programId(key),
+    sha256: Object.fromEntries(hashes),
+    sources,
+  }
+  await writeFile(join(aside, 'meta.json'), `${JSON.stringify(meta, null, 2)}\n`)
+  return meta
+}
+
+/** Puts the finished directory in its place, unless another process did so first. */
+async function moveInto(aside: string, directory: string, name: ShapeName, sources: string) {
+  if ((await readMeta(name))?.sources === sources) return
+  await rm(directory, { recursive: true, force: true })
+  try {
+    await rename(aside, directory)
+  } catch (error) {
+    if ((await readMeta(name))?.sources !== sources) throw error
+  }
+}
+
+/** Runs a Node program to its end, saying now and then that it still runs. */
+async function runStep(what: string, args: string[], report: (line: string) => void) {
+  const startedAt = performance.now()
+  const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(0)
+  report(`${what} ...`)
+  const progress = setInterval(() => report(`${what} ... ${seconds()} s`), PROGRESS_MS)
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+  let tail = ''
+  const keep = (text: string) => {
+    tail = (tail + text).slice(-2_000)
+  }
+  child.stdout.setEncoding('utf8').on('data', keep)
+  child.stderr.setEncoding('utf8').on('data', keep)
+  const { promise, resolve: closed, reject } = Promise.withResolvers<number | null>()
+  child.once('error', reject)
+  child.once('close', closed)
+  try {
+    const status = await promise
+    if (status !== 0) throw new Error(`${what} failed with ${status}:\n${tail}`)
+    report(`${what}: done in ${seconds()} s`)
+  } finally {
+    clearInterval(progress)
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const asked = process.argv.slice(2)
+  const unknown = asked.filter((name) => !shapeNames.includes(name as ShapeName))
+  if (unknown.length > 0) {
+    console.error(`no shape ${unknown.join(', ')}; there are ${shapeNames.join(', ')}`)
+    process.exit(2)
+  }
+  for (const name of asked.length > 0 ? (asked as ShapeName[]) : shapeNames) {
+    const meta = await buildShape(name)
+    console.error(`${name}: program ${meta.programId}`)
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * A market on an anvil of its own, for measuring what transactions cost: real receipts of real
+ * transactions, 21,000 and calldata included.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import {
+  type Abi,
+  type Address,
+  createTestClient,
+  encodeFunctionData,
+  type Hex,
+  hashTypedData,
+  http,
+  keccak256,
+  publicActions,
+  stringToBytes,
+  walletActions,
+} from 'viem'
+import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
+import { bondsAbi, settlementAbi } from '#contracts/abi'
+import { foundryBinary, forgeEnvironment } from '#contracts/build'
+import { type Deployment, defaultWindows, deploy } from '#contracts/deploy'
+import { type Kind, type Message, schema } from '#protocol/schema'
+
+/** A deterministic account for a name: same addresses, same calldata, same gas in every run. */
+export const account = (name: string): PrivateKeyAccount =>
+  privateKeyToAccount(keccak256(stringToBytes(name)))
+
+const connect = (rpcUrl: string) =>
+  createTestClient({ mode: 'anvil', transport: http(rpcUrl), pollingInterval: 20 })
+    .extend(publicActions)
+    .extend(walletActions)
+
+/** Starts anvil on a free port. The caller kills it. */
+async function startAnvil(): Promise<{ anvil: ChildProcess; rpcUrl: string }> {
+  const args = ['--port', '0', '--timestamp', '1800000000', '--hardfork', 'prague']
+  const anvil = spawn(foundryBinary('anvil'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  for await (const line of createInterface({ input: anvil.stdout! })) {
+    const address = line.match(/Listening on (\S+)/)?.[1]
+    if (address) return { anvil, rpcUrl: `http://${address}` }
+  }
+  throw new Error('anvil ended before it listened')
+}
+
+/** What a transaction is measured by. */
+export type Cost = { readonly gas: number; readonly calldataBytes: number }
+
+/** One market, one chain. */
+export class Chain {
+  readonly market: Deployment
+  readonly client: ReturnType<typeof connect>
+  readonly #anvil: ChildProcess
+  readonly #rpcUrl: string
+  /** Instant of the job being built, s; every job moves it on. */
+  nowS = 1_800_000_100
+
+  private constructor(anvil: ChildProcess, rpcUrl: string, market: Deployment) {
+    this.#anvil = anvil
+    this.#rpcUrl = rpcUrl
+    this.client = connect(rpcUrl)
+    this.market = market
+  }
+
+  static async start(): Promise<Chain> {
+    const { anvil, rpcUrl } = await startAnvil()
+    // Anvil's first development account.
+    const key = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
+    return new Chain(anvil, rpcUrl, await deploy(rpcUrl, key, defaultWindows))
+  }
+
+  stop(): void {
+    this.#anvil.kill('SIGKILL')
+  }
+
+  /** Deploys a contract of `test/contracts`. */
+  async deployTest(file: string, name: string): Promise<Address> {
+    const build = ['build', `test/contracts/${file}.sol`]
+    const run = spawnSync(foundryBinary('forge'), build, { env: forgeEnvironment() })
+    if (run.status !== 0) throw new Error(`forge build failed:\n${run.stdout}${run.stderr}`)
+    const json = readFileSync(`contracts/out/${file}.sol/${name}.json`, 'utf8')
+    const bytecode = JSON.parse(json).bytecode.object as Hex
+    const receipt = await this.#mined(account('deployer'), null, bytecode, 0n)
+    return receipt.contractAddress!.toLowerCase() as Address
+  }
+
+  /** Signs one of our messages with `by`. 65 bytes: r, s, v. */
+  sign<K extends Kind>(by: PrivateKeyAccount, kind: K, message: Message<K>): Promise<Hex> {
+    return by.signTypedData(this.#typed(kind, message))
+  }
+
+  digest<K extends Kind>(kind: K, message: Message<K>): Hex {
+    return hashTypedData(this.#typed(kind, message))
+  }
+
+  /** Sends to `Settlement`, in the block at `atS`, and says what it cost. */
+  async settlement(
+    from: PrivateKeyAccount,
+    functionName: string,
+    args: readonly unknown[],
+    { valueWei = 0n, atS = 0 } = {},
+  ): Promise<Cost> {
+    const abi = settlementAbi as Abi
+    const data = encodeFunctionData({ abi, functionName, args })
+    return this.#cost(from, this.market.settlement, data, valueWei, atS)
+  }
+
+  async deposit(to: Address, role: number, valueWei: bigint): Promise<Cost> {
+    const args = [to, role] as const
+    const data = encodeFunctionData({ abi: bondsAbi, functionName: 'deposit', args })
+    return this.#cost(account('payer'), this.market.bonds, data, valueWei, 0)
+  }
+
+  #typed<K extends Kind>(kind: K, message: Message<K>) {
+    const { chainId, settlement: verifyingContract } = this.market
+    const domain = { name: 'Proofwire', version: '1', chainId, verifyingContract }
+    return { domain, types: schema, primaryType: kind, message } as Parameters<
+      PrivateKeyAccount['signTypedData']
+    >[0]
+  }
+
+  async #cost(
+    from: PrivateKeyAccount,
+    to: Address,
+    data: Hex,
+    valueWei: bigint,
+    atS: number,
+  ): Promise<Cost> {
+    if (atS > 0) await this.client.setNextBlockTimestamp({ timestamp: BigInt(atS) })
+    const receipt = await this.#mined(from, to, data, valueWei)
+    return { gas: Number(receipt.gasUsed), calldataBytes: (data.length - 2) / 2 }
+  }
+
+  async #mined(from: PrivateKeyAccount, to: Address | null, data: Hex, valueWei: bigint) {
+    await this.client.setBalance({ address: from.address, value: 10n ** 21n })
+    // The node estimates and signs nothing: it takes the sender at its word.
+    await this.client.impersonateAccount({ address: from.address })
+    const hash = await this.client.sendTransaction({
+      account: from.address,
+      to,
+      data,
+      value: valueWei,
+      gas: 8_000_000n,
+      chain: null,
+    })
+    const receipt = await this.client.waitForTransactionReceipt({ hash })
+    if (receipt.status === 'success') return receipt
+    const call = { account: from.address, to, data, value: valueWei }
+    await this.client.call(call) // throws with the revert's name
+    throw new Error(`transaction to ${to} at ${this.#rpcUrl} reverted`)
+  }
+}

@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config'
+
+/** A test of the real market may wait for a slash: two claim windows of block time. ms. */
+const E2E_TIMEOUT_MS = 120_000
+
+/**
+ * Three rooms, run one after the other, fastest first. The e2e tests start whole markets, each of which wants the
+ * machine to itself, so they also run one file at a time.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          // Building a circuit or a contract for the first time takes half a minute on a slow machine.
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'sim',
+          include: ['test/sim/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+    ],
+  },
+})
