@@ -29,11 +29,11 @@ import type { Address, Hex, Id } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
 import { streamProtocols } from '#protocol/topics'
 import type { Clock } from './clock.ts'
-import type { Host } from './host.ts'
 import type { Log } from './log.ts'
+import type { Host } from './peers.ts'
 import { ownKey, type Signer } from './signer.ts'
 import type { Store } from './store.ts'
-import { ask, Refused, type ServeLimits, serve, StreamError } from './streams.ts'
+import { ask, type ServeLimits, StreamError, StreamRefusal, serve } from './streams.ts'
 import type { Verifier } from './verifier.ts'
 
 /** The builder answered, and the answer is no. */
@@ -98,7 +98,12 @@ const ANSWER_MS = 5_000
 /** A verification waits for up to 64 others at 30 ms. ms. */
 const RECEIPT_MS = 10_000
 
-export function createProverExchange({ host, signer, clock, params }: ExchangePorts): ProverExchange {
+export function createProverExchange({
+  host,
+  signer,
+  clock,
+  params,
+}: ExchangePorts): ProverExchange {
   const head = (requestId: Id): Uint8Array => {
     const { message, signature } = signer.peerClaim(host.peerKey, clock.now())
     return Buffer.concat([encodeSigned('PeerClaim', message, signature), bytesOf(requestId)])
@@ -112,7 +117,8 @@ export function createProverExchange({ host, signer, clock, params }: ExchangePo
     try {
       return await ask(host, peer, protocol, body, limits)
     } catch (error) {
-      if (error instanceof Refused) throw new ExchangeRefused(error.code, { cause: error })
+      if (error instanceof StreamError && error.code === 'REFUSED')
+        throw new ExchangeRefused(error.reason ?? 'REFUSED', { cause: error })
       throw error
     }
   }
@@ -188,7 +194,7 @@ export class BuilderCounter {
     })
     this.#stops.push(
       await serve(host, streamProtocols.inputs, limits(HEAD_BYTES, longMs), (body, peer, signal) =>
-        this.#inputs(body, peer as Hex, signal),
+        this.#inputs(body, peer, signal),
       ),
       await serve(
         host,
@@ -200,7 +206,7 @@ export class BuilderCounter {
         host,
         streamProtocols.deliver,
         limits(HEAD_BYTES + MAX_PROOF_BYTES, RECEIPT_MS),
-        (body, peer, signal, receivedAt) => this.#deliver(body, peer as Hex, signal, receivedAt),
+        (body, peer, signal, receivedAt) => this.#deliver(body, peer, signal, receivedAt),
       ),
     )
   }
@@ -249,10 +255,10 @@ export class BuilderCounter {
         signal.removeEventListener('abort', gone)
         act()
       }
-      const gone = () => end(() => reject(new Refused('STOPPING')))
+      const gone = () => end(() => reject(new StreamRefusal('STOPPING')))
       const waiter: Waiter = {
         give: (body) => end(() => resolve(body)),
-        refuse: (code) => end(() => reject(new Refused(code))),
+        refuse: (code) => end(() => reject(new StreamRefusal(code))),
       }
       this.#waiters.get(key)?.refuse('STOPPING')
       this.#waiters.set(key, waiter)
@@ -264,13 +270,14 @@ export class BuilderCounter {
 
   /** Who speaks through this peer, by the claim at the body's head. */
   #claimant(body: Uint8Array, peer: Hex): { account: Address; requestId: Id } {
-    if (body.length < HEAD_BYTES) throw new Refused('MALFORMED')
+    if (body.length < HEAD_BYTES) throw new StreamRefusal('MALFORMED')
     const { signer, clock, market } = this.#ports
     const claim = openSigned('PeerClaim', body.subarray(0, CLAIM_BYTES), signer.separator)
-    if (isRefusal(claim)) throw new Refused(claim.code)
+    if (isRefusal(claim)) throw new StreamRefusal(claim.code)
     const { account, expiresAt } = claim.message
-    if (claim.message.peer !== peer || expiresAt < clock.now()) throw new Refused('CLAIM_INVALID')
-    if (!market.accounts.speaksFor(account, claim.signer)) throw new Refused('SIGNER_UNKNOWN')
+    if (claim.message.peer !== peer || expiresAt < clock.now())
+      throw new StreamRefusal('CLAIM_INVALID')
+    if (!market.accounts.speaksFor(account, claim.signer)) throw new StreamRefusal('SIGNER_UNKNOWN')
     return { account, requestId: toHex(body.subarray(CLAIM_BYTES, HEAD_BYTES)) }
   }
 
@@ -283,7 +290,7 @@ export class BuilderCounter {
 
   async #accept(body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const acceptance = openSigned('Acceptance', body, this.#ports.signer.separator)
-    if (isRefusal(acceptance)) throw new Refused(acceptance.code)
+    if (isRefusal(acceptance)) throw new StreamRefusal(acceptance.code)
     return this.#wait(waitKey('start', acceptance.id), signal, () =>
       this.#ports.feed({ kind: 'accepted', from: acceptance }),
     )
@@ -298,16 +305,16 @@ export class BuilderCounter {
     const { market, verifier, feed, onProof } = this.#ports
     const { account: prover, requestId } = this.#claimant(body, peer)
     const job = market.job(requestId)
-    if (!job) throw new Refused('UNKNOWN_REQUEST')
+    if (!job) throw new StreamRefusal('UNKNOWN_REQUEST')
     const obligation = job.obligations.get(prover)
-    if (!obligation) throw new Refused('NOT_STARTED')
+    if (!obligation) throw new StreamRefusal('NOT_STARTED')
     if (obligation.receipt) return sealEnvelope(obligation.receipt)
     const proof = body.slice(HEAD_BYTES)
     const { programId, publicInputsHash } = job.request.message
     const isValid = await verifier
       .verify(proof, programId, publicInputsHash, prover)
-      .catch(() => Promise.reject(new Refused('BUSY')))
-    if (!isValid) throw new Refused('PROOF_INVALID')
+      .catch(() => Promise.reject(new StreamRefusal('BUSY')))
+    if (!isValid) throw new StreamRefusal('PROOF_INVALID')
     await onProof(requestId, prover, proof)
     const proofHash = keccak(proof)
     return this.#wait(waitKey('receipt', requestId, prover), signal, () =>

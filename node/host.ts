@@ -24,26 +24,12 @@ import {
   type Host,
   HostError,
   type HostLimits,
+  type HostOptions,
   type PeerEvent,
 } from './peers.ts'
 
-export type HostOptions = {
-  /** Multiaddrs to listen at. None: a node behind NAT, which only dials. */
-  readonly listen: readonly string[]
-  /** Multiaddrs others should dial, when they differ from where we listen. */
-  readonly announce?: readonly string[]
-  /** Multiaddrs of first peers, each ending in `/p2p/<peer id>`. */
-  readonly bootstrap: readonly string[]
-  /** Ed25519 seed, 32 bytes. */
-  readonly peerSeed: Uint8Array
-  /** `createGossip(...).service`. */
-  readonly gossip?: HostService
-  readonly limits?: Partial<HostLimits>
-  readonly log: Log
-}
-
-/** A libp2p service; what it needs of libp2p is its own file's business. */
-export type HostService = (components: never) => object
+export type { Channel, Host, HostLimits, HostOptions, HostService, PeerEvent } from './peers.ts'
+export { HostError } from './peers.ts'
 
 /** Raw Ed25519 key of a peer id; `null` for the other key types, which have no place in our messages. */
 export function peerKeyOf(peerId: PeerId): Hex | null {
@@ -66,6 +52,8 @@ const REDIAL_MIN_MS = 200
 const REDIAL_MAX_MS = 5_000
 /** A peer that could not be dialled is left alone this long when we look for more peers. ms. */
 const SHUN_MS = 30_000
+/** A node that just started looks around this often until it knows somebody. ms. */
+const FIRST_SEARCH_MS = 200
 /** How often a node with too few peers looks for more when nothing else happens. ms. */
 const SEEK_MS = 15_000
 /** Above any score gossip's own tags give, so that these connections close last. */
@@ -119,18 +107,22 @@ export async function createHost(options: HostOptions): Promise<Host> {
       dht: kadDHT({
         protocol: DHT_PROTOCOL,
         clientMode: listen.length === 0,
+        initialQuerySelfInterval: FIRST_SEARCH_MS,
         peerInfoMapper: isLocal ? passthroughMapper : removePrivateAddressesMapper,
       }),
       ...(options.gossip ? { gossip: options.gossip as (components: unknown) => object } : {}),
     },
   })
   refuseRecords(libp2p.services.dht)
+  const host = new RunningHost(libp2p, peerKey, limits, options.log)
   try {
     await libp2p.start()
   } catch (error) {
+    await host.stop()
     throw listenError(options.listen, error)
   }
-  return new RunningHost(libp2p, peerKey, limits, first, options.log)
+  host.join(first)
+  return host
 }
 
 /**
@@ -139,8 +131,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
  */
 function refuseRecords(dht: object): void {
   const { rpc } = dht as { rpc?: { handlers?: Record<string, unknown> } }
-  if (rpc?.handlers?.FIND_NODE === undefined)
-    throw new Error('kad-dht changed: no FIND_NODE handler')
+  if (rpc?.handlers?.FIND_NODE === undefined) throw new Error('kad-dht has changed')
   for (const kind of ['PUT_VALUE', 'GET_VALUE', 'ADD_PROVIDER', 'GET_PROVIDERS']) {
     delete rpc.handlers[kind]
   }
@@ -158,7 +149,7 @@ class RunningHost implements Host {
   #seeking = false
   readonly #seekTimer: NodeJS.Timeout
 
-  constructor(libp2p: Libp2p, peerKey: Hex, limits: HostLimits, first: Multiaddr[], log: Log) {
+  constructor(libp2p: Libp2p, peerKey: Hex, limits: HostLimits, log: Log) {
     this.#libp2p = libp2p
     this.#limits = limits
     this.peerKey = peerKey
@@ -175,6 +166,10 @@ class RunningHost implements Host {
     libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#tell('disconnected', detail))
     libp2p.addEventListener('peer:discovery', () => this.#seek())
     this.#seekTimer = setInterval(() => this.#seek(), SEEK_MS).unref()
+  }
+
+  /** Dials the bootstrap peers and stays connected to them for ever. */
+  join(first: readonly Multiaddr[]): void {
     for (const address of first) {
       const key = peerKeyIn(address, 'bootstrap')
       this.#firstAddresses.set(key, [...(this.#firstAddresses.get(key) ?? []), address])
@@ -226,23 +221,39 @@ class RunningHost implements Host {
   }
 
   async #connectKey(target: string, signal?: AbortSignal): Promise<Hex> {
+    const peerKey = target as Hex
     const peerId = peerKeyToPeerId(target)
+    if (this.#libp2p.getConnections(peerId).length > 0) return peerKey
     const limit = this.#limit(signal)
-    const known = this.#firstAddresses.get(target as Hex)
+    const first = this.#firstAddresses.get(peerKey)
     try {
-      // With a peer id alone, libp2p takes a standing connection, the addresses it knows, or the DHT.
-      await this.#libp2p.dial(known ?? peerId, { signal: limit })
-    } catch (error) {
-      if (known !== undefined || limit.aborted) throw unreachable(target, error)
-      // The known addresses may be old: ask others, then try what they say.
-      try {
+      if (first !== undefined) {
+        await this.#libp2p.dial(first, { signal: limit })
+        return peerKey
+      }
+      // Looked up before dialling, never by the dial itself: the search would wait for that dial in turn.
+      const dialled = (await this.#hasAddress(peerId)) && (await this.#isDialled(peerId, limit))
+      if (!dialled) {
         await this.#libp2p.peerRouting.findPeer(peerId, { signal: limit })
         await this.#libp2p.dial(peerId, { signal: limit })
-      } catch {
-        throw unreachable(target, error)
       }
+    } catch (error) {
+      throw unreachable(target, error)
     }
-    return target as Hex
+    return peerKey
+  }
+
+  async #hasAddress(peerId: PeerId): Promise<boolean> {
+    if (!(await this.#libp2p.peerStore.has(peerId))) return false
+    return (await this.#libp2p.peerStore.get(peerId)).addresses.length > 0
+  }
+
+  /** Whether a known address still is the peer's. */
+  #isDialled(peerId: PeerId, signal: AbortSignal): Promise<boolean> {
+    return this.#libp2p.dial(peerId, { signal }).then(
+      () => true,
+      () => false,
+    )
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
@@ -326,8 +337,17 @@ class RunningHost implements Host {
 function channelOf(stream: Stream): Channel {
   const closing = new AbortController()
   stream.addEventListener('close', () => closing.abort(), { once: true })
-  const abort = (error: Error): void => stream.abort(error)
-  return Object.assign(messageStreamToDuplex(stream), { closed: closing.signal, abort })
+  const { source, sink } = messageStreamToDuplex(stream)
+  return {
+    source: inOnePiece(source),
+    sink,
+    closed: closing.signal,
+    abort: (error) => stream.abort(error),
+  }
+}
+
+async function* inOnePiece(source: AsyncIterable<{ subarray: () => Uint8Array }>) {
+  for await (const chunk of source) yield chunk.subarray()
 }
 
 function parseAddress(text: string, key: string): Multiaddr {

@@ -2,7 +2,6 @@
  * What the rest of the node knows of its networking: peers by their keys, streams by protocol. `host.ts` is the one
  * that makes it of libp2p.
  */
-import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Hex } from '#protocol/schema'
 import type { Log } from './log.ts'
 
@@ -31,15 +30,30 @@ export const defaultHostLimits: HostLimits = {
   connectMs: 5_000,
 }
 
-export type PeerEvent = { readonly kind: 'connected' | 'disconnected'; readonly peerKey: Hex }
+export type HostOptions = {
+  /** Multiaddrs to listen at. None: a node behind NAT, which only dials. */
+  readonly listen: readonly string[]
+  /** Multiaddrs others should dial, when they differ from where we listen. */
+  readonly announce?: readonly string[]
+  /** Multiaddrs of first peers, each ending in `/p2p/<peer id>`. */
+  readonly bootstrap: readonly string[]
+  /** Ed25519 seed, 32 bytes. */
+  readonly peerSeed: Uint8Array
+  /** `createGossip(...).service`. */
+  readonly gossip?: HostService
+  readonly limits?: Partial<HostLimits>
+  readonly log: Log
+}
 
-/** Bytes as libp2p gives them: in one piece, or in several that `subarray` joins. */
-export type Bytes = Uint8Array | Uint8ArrayList
+/** A libp2p service; what it needs of libp2p is its own file's business. */
+export type HostService = (components: never) => object
+
+export type PeerEvent = { readonly kind: 'connected' | 'disconnected'; readonly peerKey: Hex }
 
 /** One stream, both ways. `closed` aborts when it is reset or its connection is lost. */
 export type Channel = {
-  readonly source: AsyncIterable<Bytes>
-  readonly sink: (source: AsyncIterable<Bytes>) => Promise<void>
+  readonly source: AsyncIterable<Uint8Array>
+  readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
   readonly closed: AbortSignal
   readonly abort: (error: Error) => void
 }

@@ -2,8 +2,7 @@
  * The prover's part of the driver: asks builders for inputs, accepts, runs the backend, delivers. Each job
  * has one abort signal; each step goes on until it succeeds, is refused for good, or the job is over.
  */
-import { rootOf } from '#protocol/auction'
-import { bidLeaf } from '#protocol/auction'
+import { bidLeaf, rootOf } from '#protocol/auction'
 import type { Effect, Input, Verdict } from '#protocol/effects'
 import type { Job } from '#protocol/job'
 import type { Market } from '#protocol/market'
@@ -13,7 +12,7 @@ import type { Clock } from './clock.ts'
 import { ExchangeRefused, type ProverExchange } from './exchange.ts'
 import type { Log } from './log.ts'
 import { ownKey, type Signer } from './signer.ts'
-import type { Store } from './store.ts'
+import { encodeJson, type Store } from './store.ts'
 import type { Verifier } from './verifier.ts'
 
 /** What the agent does for the node: checks inputs before accepting, and proves. */
@@ -180,7 +179,7 @@ export class Proving {
     await store.batch(
       [
         { kind: 'put', key: ownKey(job.id, 'inputs'), value: turn.inputs },
-        { kind: 'put', key: ownKey(job.id, 'path'), value: Buffer.from(turn.path.join()) },
+        { kind: 'put', key: ownKey(job.id, 'path'), value: encodeJson(turn.path) },
       ],
       { sync: true },
     )
@@ -189,13 +188,9 @@ export class Proving {
 
   /** Our own price must stand under the award's root: a backup claims by it (rule D3). */
   #pathFits(job: Job, path: readonly Hex[]): boolean {
-    const bid = job.bids.get(this.#ports.signer.account)
     const pursuit = this.#ports.market.bidder?.pursuits.get(job.id)
-    if (!job.award || !pursuit) return false
-    // After a restart our bid is not among the job's; what we stored of it is.
-    const bidId = bid?.id ?? pursuit.bidId
-    if (!bidId) return false
-    const leaf = bidLeaf(bidId, pursuit.priceWei, pursuit.readyAt)
+    if (!job.award || !pursuit?.bidId) return false
+    const leaf = bidLeaf(pursuit.bidId, pursuit.priceWei, pursuit.readyAt)
     return rootOf(leaf, path) === job.award.message.bidsRoot
   }
 

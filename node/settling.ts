@@ -54,8 +54,6 @@ const [BAD_SIGNATURE, NOTHING_TO_PAY_FROM] = [2, 3]
 const keyOf = ({ builder, prover, nonce }: Debt): string =>
   `${builder}/${prover}/${nonce}`.toLowerCase()
 
-const plural = (count: number): string => `${count} ${count === 1 ? 'receipt' : 'receipts'}`
-
 export class Settling {
   readonly #options: SettlingOptions
   readonly #waiting = new Map<string, Waiting>()
@@ -154,7 +152,9 @@ export class Settling {
 
   async #hasMoney({ builder }: Receipt): Promise<boolean> {
     const { escrow, stake } = await this.#options.settlement.account(builder)
-    return escrow.activeWei + escrow.leavingWei + stake.activeWei + stake.leavingWei > 0n
+    // Of the stake a half pays: as much again is burnt.
+    const stakeWei = (stake.activeWei + stake.leavingWei) / 2n
+    return escrow.activeWei + escrow.leavingWei + stakeWei > 0n
   }
 
   #send(members: readonly Waiting[]): void {
@@ -162,7 +162,7 @@ export class Settling {
     const packed = packReceipts(members.map(({ receipt }) => receipt))
     const args = [toHex(packed)] as const
     const data = encodeFunctionData({ abi: settlementAbi, functionName: 'settle', args })
-    log.info(`settling ${plural(members.length)}`)
+    log.info('settling receipts', { count: members.length })
     this.#follow(members, {
       key: SETTLE + keccak(packed),
       to: settlement.address,
@@ -212,7 +212,7 @@ export class Settling {
       const code = refused.get(key)
       if (payWei !== undefined && payWei >= message.payWei) await this.#forget(waiting, sent)
       else if (payWei !== undefined || code === NOTHING_TO_PAY_FROM) {
-        log.warn('a builder could not pay', { builder: message.builder, paidWei: payWei ?? 0n })
+        log.warn('a receipt was not paid in full', { ...message, paidWei: payWei ?? 0n })
         waiting.ended.resolve(payWei === undefined ? dropped('unpaid') : sent)
         this.#release(waiting, now() + OWED_AFTER_MS)
       } else if (code === BAD_SIGNATURE) {

@@ -1,6 +1,7 @@
 /**
- * The thread that checks proofs: Groth16 over BN254 (Groth, EUROCRYPT 2016, section 3.2), the same equation and
- * the same refusals as `TableVerifier.sol`. A pairing takes tens of milliseconds, too long for the main loop.
+ * The thread that checks proofs: Groth16 over BN254 (Groth, EUROCRYPT 2016, section 3.2), the same
+ * equation and the same refusals as `TableVerifier.sol`. A pairing takes tens of milliseconds, too
+ * long for the main loop.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { bn254 } from '@noble/curves/bn254.js'

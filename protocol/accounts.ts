@@ -69,6 +69,11 @@ export class Accounts {
     return signer === account || this.#signers.get(account) === signer
   }
 
+  /** Whether an account has anything on chain to lose. */
+  hasFunds(account: Address): boolean {
+    return this.#balances.has(account)
+  }
+
   /** Bond that no open start holds; negative when the chain slashed what a start still holds. wei. */
   freeBondWei(prover: Address): bigint {
     return this.#of(prover).bondWei - this.bonds.total(prover)

@@ -6,7 +6,7 @@
 import type { Accounts } from './accounts.ts'
 import { bidPath, bidsRoot, type OpenedBid, rank } from './auction.ts'
 import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
-import { type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
+import { extraCoverWei, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
@@ -119,7 +119,12 @@ export class Auctioneer {
   begin(job: Job, now: number, emit: Emit): void {
     const auction = this.auctions.get(job.id)
     if (auction?.candidates) this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
-    emit({ kind: 'wake', requestId: job.id, at: job.request.message.dueAt + 1 })
+    emit({ kind: 'wake', requestId: job.id, at: this.#defaultsAt(job) })
+  }
+
+  /** From when on a started prover without a receipt has defaulted: a proof in time may still be in the verifier. */
+  #defaultsAt(job: Job): number {
+    return job.request.message.dueAt + this.#params.receiptMs + 1
   }
 
   #giveTurn(job: Job, auction: Auction, turn: number, until: number, emit: Emit): void {
@@ -168,14 +173,25 @@ export class Auctioneer {
     // [IGNORE] NOT_YOUR_TURN: its prover's turn has come and is not over (again after a start: same answer).
     if (!existing && !isTurn) return ignore('NOT_YOUR_TURN')
     const { bondWei, dueAt } = job.request.message
-    // [IGNORE] JOB_ENDED: there is time left.
-    if (job.outcome || now > dueAt) return ignore('JOB_ENDED')
-    // [IGNORE] BOND_NOT_FREE: nothing else took its bond since it bid.
-    if (!existing && this.#accounts.freeBondWei(prover) < bondWei) return ignore('BOND_NOT_FREE')
+    if (!existing) {
+      // [IGNORE] JOB_ENDED: there is time left.
+      if (job.outcome || now > dueAt) return ignore('JOB_ENDED')
+      // [IGNORE] BOND_NOT_FREE: nothing else took its bond since it bid.
+      if (this.#accounts.freeBondWei(prover) < bondWei) return ignore('BOND_NOT_FREE')
+      // [IGNORE] BUILDER_UNCOVERED: the builder could pay it beside those it started before.
+      if (!this.#isCovered(job, prover, auction)) return ignore('BUILDER_UNCOVERED')
+    }
     const startedAt = existing?.start.message.startedAt ?? now
     const message = { requestId: job.id, awardId, acceptanceId: acceptance.id, prover, startedAt }
     emit({ kind: 'publish', draft: { kind: 'Start', message, acceptance } })
     return null
+  }
+
+  /** Whether our cover bears one more start of this prover: two who both deliver are both paid (rule G4). */
+  #isCovered(job: Job, prover: Address, auction: Auction): boolean {
+    const candidate = auction.candidates?.find((other) => other.prover === prover)
+    const extraWei = extraCoverWei(job, candidate?.priceWei ?? 0n, this.#params)
+    return extraWei <= 0n || extraWei <= this.#accounts.freeCoverWei(job.request.message.builder)
   }
 
   /** Our start is out: its turn is over, and its silence is watched. */
@@ -204,9 +220,8 @@ export class Auctioneer {
     if (!auction) return
     this.award(job, now, emit)
     if (!auction.candidates || !job.award) return
-    const { dueAt } = job.request.message
-    if (now > dueAt) this.#default(job, auction, emit)
-    if (now > dueAt || isDelivered(job)) return
+    if (now >= this.#defaultsAt(job)) this.#default(job, auction, emit)
+    if (now > job.request.message.dueAt || isDelivered(job)) return
     const prover = auction.candidates[auction.turn]?.prover
     if (!prover) return
     const silentAt = this.#silentAt(job, auction)
@@ -221,7 +236,7 @@ export class Auctioneer {
     }
   }
 
-  /** After `dueAt`: every started prover without a receipt has defaulted. */
+  /** After the due time: every started prover without a receipt has defaulted. */
   #default(job: Job, auction: Auction, emit: Emit): void {
     const award = job.award
     if (!award) return
@@ -244,17 +259,20 @@ export class Auctioneer {
     job: Job,
     prover: Address,
     proofHash: Hex,
-    deliveredAt: number,
+    arrivedAt: number,
     emit: Emit,
   ): Refusal | null {
     const auction = this.auctions.get(job.id)
     const candidate = auction?.candidates?.find((other) => other.prover === prover)
     // [IGNORE] NOT_STARTED: only a started prover is paid.
-    if (!candidate || !job.obligations.has(prover)) return ignore('NOT_STARTED')
+    const obligation = job.obligations.get(prover)
+    if (!candidate || !obligation) return ignore('NOT_STARTED')
     const request = job.request.message
     // [IGNORE] JOB_ENDED: it came by `dueAt`.
-    if (deliveredAt > request.dueAt) return ignore('JOB_ENDED')
+    if (arrivedAt > request.dueAt) return ignore('JOB_ENDED')
     const promise = promiseOf(job, prover, candidate.readyAt)
+    // Our clock may have been set back since the start.
+    const deliveredAt = Math.max(arrivedAt, obligation.start.message.startedAt)
     const message = {
       builder: request.builder,
       nonce: request.nonce,
@@ -268,13 +286,28 @@ export class Auctioneer {
     return null
   }
 
+  /** What we signed may have been stored and not yet said: said again, in the same bytes. */
+  #repeat(job: Job, emit: Emit): void {
+    const { award } = job
+    if (!award) return
+    const { message, bid, opening } = award
+    emit({ kind: 'publish', draft: { kind: 'Award', message, bid, opening } })
+    for (const { start, receipt, resolution } of job.obligations.values()) {
+      if (resolution) continue
+      const { acceptance } = start
+      emit({ kind: 'publish', draft: { kind: 'Start', message: start.message, acceptance } })
+      if (receipt) emit({ kind: 'publish', draft: { kind: 'Receipt', message: receipt.message } })
+    }
+  }
+
   /** After a restart: the present turn begins anew, with time for the prover to find us again. */
   resume(job: Job, now: number, emit: Emit): void {
     const auction = this.auctions.get(job.id)
-    if (!auction || (job.outcome && job.outcome !== 'settled')) return
+    if (!auction || job.outcome === 'void') return
     const { closesAt, dueAt } = job.request.message
     emit({ kind: 'wake', requestId: job.id, at: Math.max(now, closesAt) })
-    emit({ kind: 'wake', requestId: job.id, at: Math.max(now, dueAt + 1) })
+    emit({ kind: 'wake', requestId: job.id, at: Math.max(now, this.#defaultsAt(job)) })
+    this.#repeat(job, emit)
     auction.patientUntil = now + RECONNECT_TURNS * this.#params.turnMs
     const isOpen = job.award && now <= dueAt && !isDelivered(job)
     if (isOpen && auction.turnUntil !== null)

@@ -6,11 +6,13 @@
  * a start signed in secret and shown after `dueAt` could otherwise take its bond (rule D4).
  */
 
+import type { Accounts } from './accounts.ts'
 import { lineUp } from './auction.ts'
 import type { Emit } from './auctioneer.ts'
 import { isDelivered } from './auctioneer.ts'
+import type { JobBook } from './book.ts'
 import type { SignedAcceptance, SignedReceipt } from './effects.ts'
-import { type Job, promiseOf } from './job.ts'
+import { extraCoverWei, type Job, promiseOf } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import type { Address, Hex, Id, ProofRequest } from './schema.ts'
@@ -21,7 +23,7 @@ export type QuoteContext = {
   readonly request: ProofRequest
   readonly now: number
   readonly builder: BuilderRecord
-  /** Own bond less what own open starts hold. */
+  /** Own bond less what own starts and acceptances hold. */
   readonly freeBondWei: bigint
 }
 /** A strategy's unsigned answer to a request. */
@@ -54,7 +56,10 @@ export type Pursuit = {
   isClaimed: boolean
 }
 
-/** The builder answers a delivery in a round trip and `receiptMs`; this long without, we commit on chain. ms. */
+/**
+ * The builder answers a delivery in a round trip and `receiptMs`; this long without, we commit on chain. A
+ * receipt that says the proof came later than this is not believed. ms.
+ */
 const RECEIPT_PATIENCE_MS = 3_000
 
 export class Bidder {
@@ -62,18 +67,43 @@ export class Bidder {
   readonly #self: Address
   readonly #params: Params
   readonly #desk: ProverDesk
+  readonly #accounts: Accounts
+  readonly #book: JobBook
 
-  constructor(self: Address, params: Params, desk: ProverDesk) {
+  constructor(self: Address, params: Params, desk: ProverDesk, accounts: Accounts, book: JobBook) {
     this.#self = self
     this.#params = params
     this.#desk = desk
+    this.#accounts = accounts
+    this.#book = book
+  }
+
+  /**
+   * Whether we accepted a job and still owe its proof, or are owed for it (rule D4): while a start we never
+   * saw could still be shown and take our bond, acceptance and proof are what answers it.
+   */
+  isBound(id: Id): boolean {
+    const stage = this.pursuits.get(id)?.stage
+    return stage === 'accepting' || stage === 'proving' || stage === 'proved'
+  }
+
+  /** Own bond that neither a start nor an acceptance still waiting for its start holds. wei. */
+  #freeBondWei(): bigint {
+    let freeWei = this.#accounts.freeBondWei(this.#self)
+    for (const id of this.pursuits.keys()) {
+      const job = this.isBound(id) ? this.#book.get(id) : undefined
+      const isWaiting = job && !job.outcome && !job.obligations.has(this.#self)
+      if (isWaiting) freeWei -= job.request.message.bondWei
+    }
+    return freeWei
   }
 
   /** A request was heard: bid if the strategy wants it. */
-  quote(job: Job, context: Omit<QuoteContext, 'request'>, emit: Emit): void {
+  quote(job: Job, context: Pick<QuoteContext, 'now' | 'builder'>, emit: Emit): void {
     const request = job.request.message
-    if (context.freeBondWei < request.bondWei) return
-    const quote = this.#desk.quote({ request, ...context })
+    const freeBondWei = this.#freeBondWei()
+    if (freeBondWei < request.bondWei) return
+    const quote = this.#desk.quote({ request, freeBondWei, ...context })
     if (!quote || quote.priceWei > request.reserveWei || quote.readyAt > request.dueAt) return
     this.pursuits.set(job.id, {
       ...quote,
@@ -111,7 +141,8 @@ export class Bidder {
   fetched(job: Job, ok: boolean, now: number, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (!pursuit || !job.award || pursuit.stage !== 'fetching') return
-    if (!ok || job.outcome || !this.#desk.accepts(job.request.message, now)) {
+    const mayAccept = ok && !job.outcome && this.#isSafe(job, pursuit)
+    if (!mayAccept || !this.#desk.accepts(job.request.message, now)) {
       pursuit.stage = 'over'
       emit({ kind: 'abort', requestId: job.id })
       return
@@ -119,6 +150,14 @@ export class Bidder {
     pursuit.stage = 'accepting'
     const message = { requestId: job.id, awardId: job.award.id, prover: this.#self }
     emit({ kind: 'accept', message })
+  }
+
+  /** Whether our bond is free for this start and the builder's cover bears it (rules G3, G4). */
+  #isSafe(job: Job, pursuit: Pursuit): boolean {
+    const { bondWei, builder } = job.request.message
+    const extraWei = extraCoverWei(job, pursuit.priceWei, this.#params)
+    const coverWei = this.#accounts.freeCoverWei(builder)
+    return this.#freeBondWei() >= bondWei && coverWei >= (extraWei > 0n ? extraWei : 0n)
   }
 
   /** The acceptance is stored, and may be on its way: from here we deliver. */
@@ -181,10 +220,16 @@ export class Bidder {
   }
 
   #isOwed(job: Job, pursuit: Pursuit, { message }: SignedReceipt): boolean {
+    const isFair = message.payWei >= this.#owedWei(job, pursuit, message.deliveredAt)
+    return message.proofHash === pursuit.proofHash && isFair
+  }
+
+  /** What our proof earns, if the builder's word on when it came is to be believed (rule P1). wei. */
+  #owedWei(job: Job, pursuit: Pursuit, deliveredAt: number): bigint {
     const promise = promiseOf(job, this.#self, pursuit.readyAt)
-    const request = job.request.message
-    const owed = payWei(request, pursuit.priceWei, promise, message.deliveredAt, this.#params)
-    return message.proofHash === pursuit.proofHash && message.payWei >= owed
+    const latestAt = (pursuit.provedAt ?? deliveredAt) + RECEIPT_PATIENCE_MS
+    const believedAt = Math.min(deliveredAt, latestAt)
+    return payWei(job.request.message, pursuit.priceWei, promise, believedAt, this.#params)
   }
 
   /** Time passed without a receipt: commit the proof while the chain still takes it, then claim. */
@@ -193,7 +238,9 @@ export class Bidder {
     if (pursuit?.stage !== 'proved' || pursuit.provedAt === null) return
     const { dueAt } = job.request.message
     const resolution = job.obligations.get(this.#self)?.resolution
-    if (resolution) {
+    // Paid less than it is owed (a receipt nobody asked for, settled by the builder itself), it still claims.
+    const owedWei = this.#owedWei(job, pursuit, dueAt)
+    if (resolution && (resolution.kind === 'slashed' || resolution.payWei >= owedWei)) {
       pursuit.stage = 'over'
       return
     }
@@ -234,7 +281,8 @@ export class Bidder {
         }
         return
       case 'proving':
-        emit({ kind: 'prove', requestId }, { kind: 'wake', requestId, at: now })
+        emit({ kind: 'prove', requestId })
+        emit({ kind: 'wake', requestId, at: Math.max(now, job.request.message.dueAt) })
         if (pursuit.acceptance) emit({ kind: 'accept', message: pursuit.acceptance.message })
         return
       case 'proved':

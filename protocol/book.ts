@@ -19,13 +19,16 @@ const LINGER_MS = 30_000
 export class JobBook {
   readonly #params: Params
   readonly #accounts: Accounts
+  readonly #isBound: (id: Id) => boolean
   readonly #jobs = new Map<Id, Job>()
   readonly #byNonce = new Map<string, Id>()
   readonly #open = new Map<Address, Set<Id>>()
 
-  constructor(params: Params, accounts: Accounts) {
+  /** @param isBound Whether this node still owes something in a job, whatever others say of it. */
+  constructor(params: Params, accounts: Accounts, isBound: (id: Id) => boolean) {
     this.#params = params
     this.#accounts = accounts
+    this.#isBound = isBound
   }
 
   get(id: Id): Job | undefined {
@@ -66,12 +69,16 @@ export class JobBook {
 
   /** The oldest closed job, else the oldest void one: those bind nobody. */
   #leastNeeded(now: number): Id | null {
-    for (const job of this.#jobs.values()) if (isClosed(job, now, this.#params)) return job.id
-    for (const job of this.#jobs.values()) if (job.outcome === 'void') return job.id
-    return null
+    let voided: Id | null = null
+    for (const job of this.#jobs.values()) {
+      if (!job.outcome || this.#isBound(job.id)) continue
+      if (isClosed(job, now, this.#params)) return job.id
+      if (job.outcome === 'void') voided ??= job.id
+    }
+    return voided
   }
 
-  /** Brings holds and counts in step with the job; ended jobs let go of their bids. */
+  /** Brings holds and counts in step with the job. */
   update(job: Job): void {
     const { builder } = job.request.message
     for (const { prover, wei } of bondsHeld(job))
@@ -88,7 +95,7 @@ export class JobBook {
   forgetAt(job: Job): number {
     const { closesAt, dueAt } = job.request.message
     const isResolved = [...job.obligations.values()].every(({ resolution }) => resolution !== null)
-    if (!isResolved) return closesForGoodAt(job, this.#params)
+    if (!isResolved || this.#isBound(job.id)) return closesForGoodAt(job, this.#params)
     return (job.award ? dueAt : closesAt) + LINGER_MS
   }
 
@@ -105,16 +112,16 @@ export class JobBook {
     if (open?.size === 0) this.#open.delete(builder)
   }
 
-  /** A start says who answered its turn, and that those named before it did not (rule S1). */
+  /** A start says who answered its turn, and that those between it and the last start did not (rule S1). */
   recordTurns(job: Job, started: Address, standing: Standing, now: number): void {
     if (!job.award) return
     const { builder } = job.request.message
-    for (const prover of lineUp(job.award.message)) {
-      if (prover === started) {
-        standing.recordTurn(prover, builder, true, now)
-        return
-      }
-      if (!job.obligations.has(prover)) standing.recordTurn(prover, builder, false, now)
+    const line = lineUp(job.award.message)
+    standing.recordTurn(started, builder, true, now)
+    for (let turn = line.indexOf(started) - 1; turn >= 0; turn--) {
+      const prover = line[turn]!
+      if (job.obligations.has(prover)) return
+      standing.recordTurn(prover, builder, false, now)
     }
   }
 }

@@ -1,8 +1,10 @@
 /**
- * EdDSA over Baby Jubjub (EIP-2494) with Poseidon as its hash: the signature that is cheap inside the circuit.
+ * EdDSA over Baby Jubjub (EIP-2494) with Poseidon as its hash: the signature that is cheap inside
+ * the circuit.
  *
- * Keys and signatures are those of iden3's implementations: secrets expand by BLAKE-512 as in RFC 8032, and a
- * signature holds when S·B = R8 + 8·H(R8, A, message)·A, which circomlib's `EdDSAPoseidonVerifier` demands.
+ * Keys and signatures are those of iden3's implementations: secrets expand by BLAKE-512 as in RFC
+ * 8032, and a signature holds when S·B = R8 + 8·H(R8, A, message)·A, which circomlib's
+ * `EdDSAPoseidonVerifier` demands.
  */
 import { babyjubjub } from '@noble/curves/misc.js'
 import { blake512 } from '@noble/hashes/blake1.js'
@@ -52,7 +54,9 @@ export function signEddsa(secret: Uint8Array, message: bigint): EddsaSignature {
   return [...r8, (nonce + h * scalar) % SUBGROUP_ORDER]
 }
 
-/** Whether the signature is the key's over this word. False for points off the curve; never throws. */
+/**
+ * Whether the signature is the key's over this word. False for points off the curve; never throws.
+ */
 export function verifyEddsa(key: EddsaKey, message: bigint, signature: EddsaSignature): boolean {
   const [r8x, r8y, s] = signature
   const words = [...key, message, ...signature]

@@ -112,7 +112,7 @@ export type Input =
       readonly deliveredAt: number
     }
   | { readonly kind: 'chain'; readonly event: ChainEvent }
-  /** The instant of a `wake` has come. */
+  /** The instant of a `wake` has come: never before it, by the clock that `handle` is given. */
   | { readonly kind: 'tick'; readonly requestId: Id }
   /** A held message's time is over. */
   | { readonly kind: 'expired'; readonly holdId: Id }
@@ -184,7 +184,7 @@ export type Effect =
     }
   /** Builder: nobody else is needed; end every waiting stream of this job. */
   | { readonly kind: 'dismiss'; readonly requestId: Id }
-  /** Builder: a started prover defaulted; slash it once block time passes `atS`. */
+  /** Builder: a started prover defaulted; slash it once block time passes `atS`, unless a receipt came. */
   | {
       readonly kind: 'slash'
       readonly obligation: Obligation

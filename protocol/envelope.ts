@@ -45,7 +45,8 @@ export function openSigned<K extends Kind>(
   const message = decode(kind, words)
   if (!message) return reject('MALFORMED')
   const hash = digestOfWords(kind, words, separator)
-  const signature = data.slice(-SIGNATURE_BYTES)
+  // A copy: what we keep must not change with, or keep alive, the buffer it came in.
+  const signature = new Uint8Array(data.subarray(-SIGNATURE_BYTES))
   const signer = recover(hash, signature)
   if (!signer) return reject('SIGNATURE_INVALID')
   return { kind, id: `0x${Buffer.from(hash).toString('hex')}`, signer, message, signature }

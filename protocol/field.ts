@@ -1,8 +1,8 @@
 /**
  * Numbers of the proof system: the two prime fields of BN254, 32-byte words, and Poseidon.
  *
- * A *word* is a field element of the circuit: an integer below `FIELD_ORDER`, big-endian in 32 bytes wherever
- * it becomes bytes, as the chain reads it.
+ * A *word* is a field element of the circuit: an integer below `FIELD_ORDER`, big-endian in 32
+ * bytes wherever it becomes bytes, as the chain reads it.
  */
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { poseidon2 } from 'poseidon-lite/poseidon2'
@@ -63,7 +63,9 @@ export function bytesToWords(bytes: Uint8Array): bigint[] {
   )
 }
 
-/** A short ASCII name as a word, padded with zero bytes on the right: Solidity's `bytes32("name")`. */
+/**
+ * A short ASCII name as a word, padded with zero bytes on the right: Solidity's `bytes32("name")`.
+ */
 export function tagWord(name: string): bigint {
   const bytes = new TextEncoder().encode(name)
   if (bytes.length >= WORD_BYTES) throw new RangeError(`tag too long: ${name}`)

@@ -5,8 +5,8 @@
  *       source key x, y, balance, nonce; destination key x, y, balance, nonce; R8 x, y, S;
  *       source siblings (depth), destination siblings (depth)
  *
- * Integers are big-endian, words below the field order; the first four bytes fix the length. An entry at depth
- * 16 takes 1,824 bytes.
+ * Integers are big-endian, words below the field order; the first four bytes fix the length. An
+ * entry at depth 16 takes 1,824 bytes.
  */
 import { concatBytes } from '@noble/hashes/utils.js'
 import { bytesToWords, FIELD_ORDER, WORD_BYTES, wordsToBytes } from './field.ts'
@@ -125,10 +125,11 @@ export type InputsRefusal =
   | CallRefusal
 
 /**
- * Whether these inputs are the request's and can be proven by a circuit of this shape. Null if so: whoever
- * accepts the job then has all it needs.
+ * Whether these inputs are the request's and can be proven by a circuit of this shape. Null if so:
+ * whoever accepts the job then has all it needs.
  *
- * Takes about 20 ms an entry at depth 16, for the paths and signatures in plain JavaScript. Never throws.
+ * Takes about 20 ms an entry at depth 16, for the paths and signatures in plain JavaScript. Never
+ * throws.
  */
 export function checkInputs(
   bytes: Uint8Array,

@@ -31,20 +31,28 @@ export type Obligation = {
   readonly start: SignedStart
   notice: SignedNotice | null
   receipt: SignedReceipt | null
-  /** What the chain did last: transaction that paid or slashed it. */
-  resolution: { readonly kind: 'paid' | 'slashed'; readonly transactionHash: Hex } | null
+  /** What the chain did last: the transaction that paid or slashed it, and what was paid. */
+  resolution: {
+    readonly kind: 'paid' | 'slashed'
+    readonly payWei: bigint
+    readonly transactionHash: Hex
+  } | null
 }
 
 export type Job = {
   readonly id: Id
   readonly request: SignedRequest
-  /** Bids by prover: one each. Emptied when the job ends. */
+  /** Bids by prover: one each. When the job ends, those of started provers stay. */
   readonly bids: Map<Address, SignedBid>
   /** What bids hid, by bid id; `null` for one that does not open. */
   readonly openings: Map<Id, Opening | null>
-  /** When each bid was first seen here, ms since the Unix epoch. */
+  /** When each bid was first seen here, ms since the Unix epoch. Emptied when the job ends. */
   readonly seenAt: Map<Id, number>
+  /** How many bids were taken, whether or not they are still kept. */
+  bidsSeen: number
   award: SignedAward | null
+  /** A second award of it was seen and reported: once is enough. */
+  isReported: boolean
   /** By prover, in order of their starts. */
   readonly obligations: Map<Address, Obligation>
   outcome: JobOutcome | null
@@ -56,7 +64,9 @@ export const newJob = (request: SignedRequest): Job => ({
   bids: new Map(),
   openings: new Map(),
   seenAt: new Map(),
+  bidsSeen: 0,
   award: null,
+  isReported: false,
   obligations: new Map(),
   outcome: null,
 })
@@ -82,7 +92,34 @@ export function takeBid(job: Job, bid: SignedBid, now: number, params: Params): 
   if (job.bids.size >= params.maxBids) return ignore('AUCTION_FULL')
   job.bids.set(bid.message.prover, bid)
   job.seenAt.set(bid.id, now)
+  job.bidsSeen += 1
   return null
+}
+
+/** What a driver found in bids. */
+export type Found = readonly { readonly bidId: Id; readonly opening: Opening | null }[]
+
+/** Takes what this job's bids hid; the first answer for each bid counts. Whether any was new. */
+export function takeOpenings(job: Job, found: Found): boolean {
+  const before = job.openings.size
+  for (const { bidId, opening } of found)
+    if (job.seenAt.has(bidId) && !job.openings.has(bidId)) job.openings.set(bidId, opening)
+  return job.openings.size > before
+}
+
+/** Whether what every bid hid is known. */
+export const isAllOpened = (job: Job): boolean =>
+  [...job.bids.values()].every(({ id }) => job.openings.has(id))
+
+/** An ended job keeps the bids of those it started, whose prices still count, and lets go of the rest. */
+export function forgetBids(job: Job): void {
+  const openings = new Map(job.openings)
+  job.openings.clear()
+  job.seenAt.clear()
+  for (const [prover, bid] of job.bids) {
+    if (!job.obligations.has(prover)) job.bids.delete(prover)
+    else job.openings.set(bid.id, openings.get(bid.id) ?? null)
+  }
 }
 
 /** Whether an award names only what its request allows (rule A5). */
@@ -121,12 +158,16 @@ export function takeAward(
   return null
 }
 
-/** Takes a start and its acceptance, whose signers the caller has checked. Moves to *started*. */
+/**
+ * Takes a start and its acceptance, whose signers the caller has checked. Moves to *started*.
+ * @param mayReopen Whether a job that ended for want of a start takes one late: its prover does (rule D4).
+ */
 export function takeStart(
   job: Job,
   start: SignedStart,
   now: number,
   params: Params,
+  mayReopen = false,
 ): Refusal | null {
   const { message, acceptance } = start
   const accepted = acceptance.message
@@ -147,7 +188,8 @@ export function takeStart(
   if (isFuture || message.startedAt < closesAt - params.clockSkewMs || message.startedAt > dueAt)
     return ignore('START_TIME')
   // [IGNORE] JOB_ENDED: the job has not ended.
-  if (job.outcome) return ignore('JOB_ENDED')
+  if (job.outcome && !(mayReopen && job.outcome === 'void')) return ignore('JOB_ENDED')
+  job.outcome = null
   job.obligations.set(message.prover, { start, notice: null, receipt: null, resolution: null })
   return null
 }
@@ -162,6 +204,7 @@ export function takeNotice(
   const obligation = job.obligations.get(notice.message.prover)
   // [IGNORE] NOT_STARTED: its prover was started.
   if (!obligation) return ignore('NOT_STARTED')
+  // [IGNORE] DUPLICATE, EQUIVOCATION: the prover's first notice.
   if (obligation.notice) return ignore(repeated(obligation.notice, notice))
   // [IGNORE] NOTICE_TIME: ready since the start, and not in the future.
   const { readyAt } = notice.message
@@ -183,13 +226,15 @@ export function takeReceipt(
   const obligation = job.obligations.get(prover)
   // [IGNORE] NOT_STARTED: its prover was started.
   if (!obligation) return ignore('NOT_STARTED')
+  // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first receipt for this prover.
   if (obligation.receipt) return ignore(repeated(obligation.receipt, receipt))
-  // [REJECT] RECEIPT_TERMS: it is for this request, within the reserve, delivered after the start and in time.
+  // [REJECT] RECEIPT_TERMS: it is for this request, within the reserve and the due time.
   const isForUs = builder === request.builder && nonce === request.nonce
-  const isInTime = deliveredAt >= obligation.start.message.startedAt && deliveredAt <= request.dueAt
-  if (!isForUs || !isInTime || payWei > request.reserveWei) return reject('RECEIPT_TERMS')
-  // [IGNORE] RECEIPT_TIME: not delivered in the future.
-  if (deliveredAt > now + params.clockSkewMs) return ignore('RECEIPT_TIME')
+  if (!isForUs || deliveredAt > request.dueAt || payWei > request.reserveWei)
+    return reject('RECEIPT_TERMS')
+  // [IGNORE] RECEIPT_TIME: delivered since the start (which start, peers may disagree), not in the future.
+  const isEarly = deliveredAt < obligation.start.message.startedAt
+  if (isEarly || deliveredAt > now + params.clockSkewMs) return ignore('RECEIPT_TIME')
   obligation.receipt = receipt
   return null
 }
@@ -274,6 +319,13 @@ export function coverHeldWei(job: Job, params: Params): bigint {
     held += receipt ? receipt.message.payWei : priceOf(job, prover) + claimWei
   }
   return held
+}
+
+/** What one more start at this price adds to the cover the job holds (rule G4); may be negative. wei. */
+export function extraCoverWei(job: Job, priceWei: bigint, params: Params): bigint {
+  const request = job.request.message
+  if (job.obligations.size > 0) return priceWei + claimCostWei(request, params)
+  return priceWei - (job.award?.message.priceWei ?? request.reserveWei)
 }
 
 /** What a started prover bid; the reserve while its opening is not known here. wei. */

@@ -120,8 +120,7 @@ export class Judge {
     if (message.builder === this.#rooms.self) this.#rooms.auctioneer.open(job, this.#emit)
     else {
       const builder = this.#rooms.standing.builder(message.builder)
-      const freeBondWei = this.#rooms.accounts.freeBondWei(this.#rooms.self)
-      this.#rooms.bidder?.quote(job, { now, builder, freeBondWei }, this.#emit)
+      this.#rooms.bidder?.quote(job, { now, builder }, this.#emit)
     }
     return 'accept'
   }
@@ -163,8 +162,7 @@ export class Judge {
     }
     if (!this.#rooms.accounts.speaksFor(from.bid.message.prover, from.bid.signer))
       return ignore('SIGNER_UNKNOWN')
-    const unfit =
-      checkAward(from, job, this.#rooms.accounts) ?? takeAward(job, from, now, this.#rooms.params)
+    const unfit = checkAward(from, job) ?? takeAward(job, from, now, this.#rooms.params)
     if (unfit) return unfit
     const { prover, priceWei, readyAt, bidCount, backups } = from.message
     this.#announce({
@@ -185,6 +183,8 @@ export class Judge {
   }
 
   #report(job: Job, first: SignedAward, second: SignedAward): void {
+    if (job.isReported) return
+    job.isReported = true
     const request = job.request.message
     this.#emit({
       kind: 'report',
@@ -215,7 +215,8 @@ export class Judge {
     const known = job.obligations.get(prover)
     // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first start of this prover.
     if (known) return this.#repeated(known.start, from, job.request.message.builder)
-    const refused = takeStart(job, from, now, this.#rooms.params)
+    const isBound = prover === this.#rooms.self && this.#rooms.bidder?.isBound(job.id)
+    const refused = takeStart(job, from, now, this.#rooms.params, isBound)
     if (refused) return refused
     this.#rooms.book.recordTurns(job, prover, this.#rooms.standing, now)
     this.#announce({ kind: 'started', requestId: job.id, prover, at: from.message.startedAt })

@@ -1,9 +1,10 @@
 /**
- * The ledger rollup: accounts with a key, a balance and a nonce in a Poseidon Merkle tree, and the one thing
- * that happens to it, a cross-rollup call that debits an account here and credits one on another ledger.
+ * The ledger rollup: accounts with a key, a balance and a nonce in a Poseidon Merkle tree, and the
+ * one thing that happens to it, a cross-rollup call that debits an account here and credits one on
+ * another ledger.
  *
- * `checkCall` states, in plain code, what the circuit proves of an entry. States are immutable: a call returns
- * the ledgers after it and shares what did not change.
+ * `checkCall` states, in plain code, what the circuit proves of an entry. States are immutable: a
+ * call returns the ledgers after it and shares what did not change.
  */
 import { type EddsaKey, type EddsaSignature, signEddsa, verifyEddsa } from './eddsa.ts'
 import { poseidon, toHex } from './field.ts'
@@ -34,7 +35,9 @@ export type Ledger = {
 /** The rollups of one application, by id. */
 export type Ledgers = ReadonlyMap<bigint, Ledger>
 
-/** What a prover must know of one call besides its entry: both accounts before it, and their paths. */
+/**
+ * What a prover must know of one call besides its entry: both accounts before it, and their paths.
+ */
 export type CallWitness = {
   readonly source: Account
   /** Hashes beside the path, from the leaf up. */
@@ -63,7 +66,10 @@ export type CallDomain = Pick<TableContext, 'chainId' | 'venue'>
 const BALANCE_LIMIT = 1n << 96n
 const NONCE_LIMIT = (1n << 64n) - 1n
 const MAX_DEPTH = 32
-/** First input of the signed message: the ASCII name as a big-endian integer, so that it fits the field. */
+/**
+ * First input of the signed message: the ASCII name as a big-endian integer, so that it fits the
+ * field.
+ */
 const CALL_TAG = BigInt(toHex(new TextEncoder().encode('proofwire/call/1')))
 
 /** Hash of a subtree without accounts, by height; the place of one account is 0. */
@@ -162,8 +168,9 @@ export const signCall = (
 ): EddsaSignature => signEddsa(secret, callMessage(domain, call))
 
 /**
- * Applies a signed call: the ledgers after it, the entry that records it, and the witness that proves the entry.
- * The ledgers given are unchanged. Never throws on a call that does not fit the state.
+ * Applies a signed call: the ledgers after it, the entry that records it, and the witness that
+ * proves the entry. The ledgers given are unchanged. Never throws on a call that does not fit the
+ * state.
  */
 export function applyCall(
   ledgers: Ledgers,
@@ -245,7 +252,8 @@ function rootAbove(leaf: bigint, index: number, siblings: readonly bigint[]): bi
 /**
  * Whether the witness proves the entry: everything the circuit demands of it. Null if so.
  *
- * @param depth Of the circuit's trees. Takes about 100 ms at depth 16: hashes and a signature in plain JavaScript.
+ * @param depth Of the circuit's trees. Takes about 100 ms at depth 16: hashes and a signature in
+ *   plain JavaScript.
  */
 export function checkCall(
   domain: CallDomain,

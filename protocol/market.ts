@@ -5,7 +5,7 @@
  * every map is bounded: jobs by `maxJobs`, held messages by `maxHeld`, bids of a job by `maxBids`.
  */
 import { Accounts } from './accounts.ts'
-import { type Auction, Auctioneer, isDelivered, newAuction } from './auctioneer.ts'
+import { type Auction, Auctioneer, newAuction } from './auctioneer.ts'
 import { Bidder, type ProverDesk, type Pursuit } from './bidder.ts'
 import { JobBook } from './book.ts'
 import type {
@@ -22,8 +22,18 @@ import type {
   SignedRequest,
   Verdict,
 } from './effects.ts'
-import { Holding } from './holding.ts'
-import { endInTime, endsAt, type Job, newJob, type Obligation, resolve } from './job.ts'
+import { Holding, voucherOf } from './holding.ts'
+import {
+  endInTime,
+  endsAt,
+  forgetBids,
+  isAllOpened,
+  type Job,
+  newJob,
+  type Obligation,
+  resolve,
+  takeOpenings,
+} from './job.ts'
 import { Judge, type Judgement, startKey } from './judge.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
@@ -56,7 +66,6 @@ export class Market {
   readonly auctioneer: Auctioneer
   readonly bidder: Bidder | null
   readonly book: JobBook
-  readonly #self: Address
   readonly #params: Params
   readonly #holding: Holding
   readonly #judge: Judge
@@ -64,12 +73,11 @@ export class Market {
   #changed = new Set<Id>()
 
   constructor({ self, params, prover, observes = true }: MarketOptions) {
-    this.#self = self
     this.#params = params
     this.standing = new Standing(params)
     this.auctioneer = new Auctioneer(params, this.accounts)
-    this.bidder = prover ? new Bidder(self, params, prover) : null
-    this.book = new JobBook(params, this.accounts)
+    this.book = new JobBook(params, this.accounts, (id) => this.bidder?.isBound(id) ?? false)
+    this.bidder = prover ? new Bidder(self, params, prover, this.accounts, this.book) : null
     this.#holding = new Holding(params.maxHeld)
     const { accounts, standing, book, auctioneer, bidder } = this
     this.#judge = new Judge(
@@ -112,7 +120,9 @@ export class Market {
     job.award = record.award
     job.outcome = record.outcome
     for (const [prover, obligation] of record.obligations) job.obligations.set(prover, obligation)
-    if (this.book.add(job, now) === 'full') return
+    const evicted = this.book.add(job, now)
+    if (evicted === 'full') return
+    if (evicted) this.#forget(evicted)
     if (record.auction) this.auctioneer.auctions.set(job.id, { ...newAuction(), ...record.auction })
     if (record.pursuit) this.bidder?.pursuits.set(job.id, record.pursuit)
     this.book.update(job)
@@ -161,8 +171,9 @@ export class Market {
   #touch(job: Job, before: Job['outcome']): void {
     if (before === null && job.outcome !== null) {
       this.#announce({ kind: 'ended', requestId: job.id, outcome: job.outcome })
-      if (job.seenAt.size > 0 && !job.award)
+      if (job.bidsSeen > 0 && !job.award)
         this.standing.recordBuilder(job.request.message.builder, 'unawarded')
+      forgetBids(job)
     }
     if (this.book.get(job.id) !== job) return
     this.book.update(job)
@@ -193,9 +204,9 @@ export class Market {
       case 'waiting':
         return this.auctioneer.wait(job, input.prover, this.#emit)
       case 'opened':
-        for (const { bidId, opening } of input.openings) job.openings.set(bidId, opening)
-        if (job.award) this.#judge.observe(job)
-        else this.auctioneer.award(job, now, this.#emit)
+        if (!takeOpenings(job, input.openings)) return null
+        if (!job.award) this.auctioneer.award(job, now, this.#emit)
+        else if (isAllOpened(job)) this.#judge.observe(job)
         return null
       case 'fetched':
         this.bidder?.fetched(job, input.ok, now, this.#emit)
@@ -261,8 +272,12 @@ export class Market {
 
   /** Holds a message until what it names comes: one bid in eleven, and one award, overtakes it. */
   #hold(awaited: string, from: Gossiped, now: number): Verdict {
+    const { account, signer } = voucherOf(from)
+    // [IGNORE] SIGNER_UNKNOWN: somebody with money on chain vouches for it, else anybody could fill the room.
+    if (!this.accounts.speaksFor(account, signer) || !this.accounts.hasFunds(account))
+      return ignore('SIGNER_UNKNOWN')
     // [IGNORE] HOLD_FULL: there is room to hold it.
-    if (!this.#holding.add(awaited, from)) return ignore('HOLD_FULL')
+    if (!this.#holding.add(awaited, account, from)) return ignore('HOLD_FULL')
     this.#emit({ kind: 'expire', holdId: from.id, at: now + this.#params.holdMs })
     return { action: 'hold', holdId: from.id }
   }
@@ -301,7 +316,8 @@ export class Market {
     const { prover, transactionHash } = event
     const of = { requestId: request.id, prover, transactionHash }
     return this.#ofJob(request.id, (job) => {
-      resolve(job, prover, { kind: event.kind, transactionHash })
+      const payWei = event.kind === 'paid' ? event.payWei : 0n
+      resolve(job, prover, { kind: event.kind, payWei, transactionHash })
       if (event.kind === 'paid') this.#announce({ kind: 'paid', payWei: event.payWei, ...of })
       else this.#announce({ kind: 'slashed', bondWei: event.bondWei, ...of })
       if (job.outcome) this.#emit({ kind: 'wake', requestId: job.id, at: this.book.forgetAt(job) })
@@ -314,8 +330,7 @@ export class Market {
     const at = Math.max(now, endsAt(job, this.#params) + 1)
     this.#emit({ kind: 'wake', requestId: job.id, at })
     this.auctioneer.resume(job, now, this.#emit)
-    if (!isDelivered(job) || job.obligations.has(this.#self))
-      this.bidder?.resume(job, now, this.#emit)
+    this.bidder?.resume(job, now, this.#emit)
     this.#changed.add(job.id)
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Proofs on the wire and the keys that check them.
  *
- * A proof is `payee(20) ‖ p(32) ‖ a, b, c (8 × 32) ‖ word count u16 ‖ words (32 each)`, integers big-endian and
- * points in the order of the EVM's pairing (EIP-197: imaginary part first). It carries the words themselves,
- * because a verifier that is only shown their hash cannot evaluate them.
+ * A proof is `payee(20) ‖ p(32) ‖ a, b, c (8 × 32) ‖ word count u16 ‖ words (32 each)`, integers
+ * big-endian and points in the order of the EVM's pairing (EIP-197: imaginary part first). It
+ * carries the words themselves, because a verifier that is only shown their hash cannot evaluate
+ * them.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js'
@@ -70,8 +71,9 @@ export function encodeProof(proof: TableProof): Uint8Array {
 }
 
 /**
- * Reads a proof. Null for another length than its word count says, more words than `MAX_WORDS`, a word not
- * below r or a coordinate not below q; whether the points lie on their curves the verifier finds. Never throws.
+ * Reads a proof. Null for another length than its word count says, more words than `MAX_WORDS`, a
+ * word not below r or a coordinate not below q; whether the points lie on their curves the verifier
+ * finds. Never throws.
  */
 export function decodeProof(bytes: Uint8Array): TableProof | null {
   if (bytes.length < WORDS_AT || bytes.length > MAX_PROOF_BYTES) return null
@@ -110,7 +112,9 @@ const keyWords = (key: VerificationKey): bigint[] => [
   ...key.ic.flat(),
 ]
 
-/** The name of a program: a hash of its verification key, the same as `TableVerifier.programId()`. */
+/**
+ * The name of a program: a hash of its verification key, the same as `TableVerifier.programId()`.
+ */
 export const programId = (key: VerificationKey): Hex =>
   toHex(keccak_256(wordsToBytes([PROGRAM_TAG, BigInt(key.wordCount), ...keyWords(key)])))
 
@@ -122,8 +126,8 @@ export const verifierConstructorArgs = (key: VerificationKey) =>
   ] as const
 
 /**
- * Reads a key in snarkjs's JSON form with our `wordCount` beside it. Null when it is not one: another protocol
- * or curve, another number of signals, a coordinate out of bounds.
+ * Reads a key in snarkjs's JSON form with our `wordCount` beside it. Null when it is not one:
+ * another protocol or curve, another number of signals, a coordinate out of bounds.
  */
 export function parseVerificationKey(json: unknown): VerificationKey | null {
   if (typeof json !== 'object' || json === null) return null

@@ -34,6 +34,8 @@ function fieldsFit(request: ProofRequest, params: Params): boolean {
   const isInBundle = bundleId !== ZERO_WORD && bundleIndex < bundleSize && bundleSize <= MAX_BUNDLE
   return (
     request.reserveWei > 0n &&
+    // Without a bond anybody could bid, so anybody could fill the auction.
+    request.bondWei > 0n &&
     request.work > 0n &&
     request.inputBytes > 0 &&
     request.inputBytes <= MAX_INPUT_BYTES &&
@@ -46,7 +48,7 @@ function fieldsFit(request: ProofRequest, params: Params): boolean {
 export function checkRequest(request: ProofRequest, now: number, params: Params): Refusal | null {
   // [REJECT] REQUEST_WINDOW: bid window and due time are within bounds and in order.
   if (!windowFits(request, params)) return reject('REQUEST_WINDOW')
-  // [REJECT] REQUEST_FIELDS: reserve, work, inputs, backups and bundle make sense.
+  // [REJECT] REQUEST_FIELDS: reserve, bond, work, inputs, backups and bundle make sense.
   if (!fieldsFit(request, params)) return reject('REQUEST_FIELDS')
   // [IGNORE] REQUEST_EARLY: it was opened already.
   if (now < request.openedAt - params.clockSkewMs) return ignore('REQUEST_EARLY')
@@ -76,14 +78,14 @@ export function checkBuilder(
   if (retried) {
     const first = retried.request.message
     const isAllowed =
-      retried.outcome === 'void' && retried.seenAt.size === 0 && first.builder === message.builder
+      retried.outcome === 'void' && retried.bidsSeen === 0 && first.builder === message.builder
     if (!isAllowed || message.reserveWei <= first.reserveWei) return ignore('REQUEST_RETRY')
   }
   return null
 }
 
-/** Checks that an award's secret, bid and opening belong together and to the request. */
-export function checkAward(award: SignedAward, job: Job, accounts: Accounts): Refusal | null {
+/** Checks that an award's secret, bid (whose signer the caller has checked) and opening fit the request. */
+export function checkAward(award: SignedAward, job: Job): Refusal | null {
   const { message, bid, opening } = award
   // [REJECT] AWARD_SECRET: the secret it publishes fits the request's auction key.
   if (auctionKeyOf(message.auctionSecret) !== job.request.message.auctionKey)
@@ -91,8 +93,7 @@ export function checkAward(award: SignedAward, job: Job, accounts: Accounts): Re
   const isTheBid =
     bid.id === message.bidId &&
     bid.message.requestId === job.id &&
-    bid.message.prover === message.prover &&
-    accounts.speaksFor(bid.message.prover, bid.signer)
+    bid.message.prover === message.prover
   const isItsOpening =
     opening.priceWei === message.priceWei &&
     opening.readyAt === message.readyAt &&

@@ -104,12 +104,14 @@ function expand(
   return hmac(key, Buffer.concat([labeled, Buffer.from([1])])).subarray(0, bytes)
 }
 
-/** Mode base, empty psk and psk_id: the part of the key schedule that never changes. */
-const SCHEDULE_CONTEXT = Buffer.concat([
-  Buffer.from([0]),
-  extract(Buffer.alloc(0), HPKE_SUITE, 'psk_id_hash', Buffer.alloc(0)),
-  extract(Buffer.alloc(0), HPKE_SUITE, 'info_hash', SEAL_INFO),
-])
+/** Mode base, empty psk and psk_id: the part of the key schedule that only `info` changes. */
+const scheduleContext = (info: Uint8Array): Buffer =>
+  Buffer.concat([
+    Buffer.from([0]),
+    extract(Buffer.alloc(0), HPKE_SUITE, 'psk_id_hash', Buffer.alloc(0)),
+    extract(Buffer.alloc(0), HPKE_SUITE, 'info_hash', info),
+  ])
+const SEAL_CONTEXT = scheduleContext(SEAL_INFO)
 
 /** One auction's secret, parsed once, with the public key beside it. */
 export type AuctionSecret = { readonly key: KeyObject; readonly publicKey: Buffer }
@@ -118,21 +120,27 @@ export const parseSecret = (secret: Hex): AuctionSecret => ({
   publicKey: bytesOf(auctionKeyOf(secret)),
 })
 
-/** RFC 9180 `OpenBase`, single shot. `null` when the ciphertext is not for this key and data. Never throws. */
+/**
+ * RFC 9180 `OpenBase`, single shot. `null` when the ciphertext is not for this key and data. Never throws.
+ * @param info What the sender gave as `info`; bids always give `SEAL_INFO`.
+ */
 export function openSealed(
   secret: AuctionSecret,
   encapsulated: Uint8Array,
   ciphertext: Uint8Array,
   aad: Uint8Array,
+  info: Uint8Array = SEAL_INFO,
 ): Buffer | null {
+  if (ciphertext.length < TAG_BYTES) return null
   try {
+    const context = info === SEAL_INFO ? SEAL_CONTEXT : scheduleContext(info)
     const shared = diffieHellman({ privateKey: secret.key, publicKey: publicKeyOf(encapsulated) })
     const kemContext = Buffer.concat([encapsulated, secret.publicKey])
     const eae = extract(Buffer.alloc(0), KEM_SUITE, 'eae_prk', shared)
     const sharedSecret = expand(eae, KEM_SUITE, 'shared_secret', kemContext, 32)
     const schedule = extract(sharedSecret, HPKE_SUITE, 'secret', Buffer.alloc(0))
-    const key = expand(schedule, HPKE_SUITE, 'key', SCHEDULE_CONTEXT, 16)
-    const nonce = expand(schedule, HPKE_SUITE, 'base_nonce', SCHEDULE_CONTEXT, 12)
+    const key = expand(schedule, HPKE_SUITE, 'key', context, 16)
+    const nonce = expand(schedule, HPKE_SUITE, 'base_nonce', context, 12)
     const decipher = createDecipheriv('aes-128-gcm', key, nonce)
     decipher.setAAD(aad)
     decipher.setAuthTag(ciphertext.subarray(ciphertext.length - TAG_BYTES))

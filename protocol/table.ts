@@ -1,15 +1,16 @@
 /**
  * Execution tables of the ledger rollup: their words, hashes, canonical bytes and challenge.
  *
- * A table is a header (where and when it is good) and entries. Each entry here is one cross-rollup call: it
- * debits an account of one ledger rollup and credits one of another. The circuit, the verifier contract and
- * this file all see a table as the same flat list of words:
+ * A table is a header (where and when it is good) and entries. Each entry here is one cross-rollup
+ * call: it debits an account of one ledger rollup and credits one of another. The circuit, the
+ * verifier contract and this file all see a table as the same flat list of words:
  *
  *     header   chainId, venue, executor, firstBlock, lastBlock
  *     entry    type, sourceRollup, sourceAccount, destinationRollup, destinationAccount, value, nonce, data,
  *              sourceBefore, sourceAfter, destinationBefore, destinationAfter, sourceDelta, destinationDelta
  *
- * A circuit has room for a fixed number of entries; a shorter table is padded with entries of zero words.
+ * A circuit has room for a fixed number of entries; a shorter table is padded with entries of zero
+ * words.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
@@ -24,7 +25,9 @@ import {
 } from './field.ts'
 import type { Address, Hex } from './schema.ts'
 
-/** Where and when a table is good. `executor`: who may consume it; the zero address means anyone. */
+/**
+ * Where and when a table is good. `executor`: who may consume it; the zero address means anyone.
+ */
 export type TableContext = {
   readonly chainId: number
   /** The contract the table is posted to. */
@@ -36,8 +39,8 @@ export type TableContext = {
 }
 
 /**
- * One cross-rollup call, as its sender signs it. An account of a ledger rollup is named by its index in the
- * rollup's tree. Rollup 0 is L1 itself and has no ledger.
+ * One cross-rollup call, as its sender signs it. An account of a ledger rollup is named by its
+ * index in the rollup's tree. Rollup 0 is L1 itself and has no ledger.
  */
 export type LedgerCall = {
   /** Below 2^64, not zero; source and destination differ. */
@@ -80,7 +83,9 @@ export const CALL_TYPE = 1n
 /** First word of what is hashed, so that a table's hash can be nothing else's. */
 const TABLE_TAG = tagWord('proofwire/table/1')
 
-/** Exclusive upper bound of every word, in order. Signed words use the whole field; see `signed`. */
+/**
+ * Exclusive upper bound of every word, in order. Signed words use the whole field; see `signed`.
+ */
 const EXACT = 1n << 53n // the header's numbers are JS numbers
 const headerLimits = [EXACT, 1n << 160n, 1n << 160n, EXACT, EXACT]
 const [ROLLUP, ACCOUNT, VALUE, DATA] = [1n << 64n, 1n << 32n, 1n << 96n, 1n << 248n]
@@ -152,13 +157,15 @@ function bounded(words: bigint[], limits: readonly bigint[]): bigint[] {
   return words
 }
 
-/** The bytes that are the table, whoever encodes it: the tag, then the words of exactly its entries. */
+/**
+ * The bytes that are the table, whoever encodes it: the tag, then the words of exactly its entries.
+ */
 export const encodeTable = (table: Table): Uint8Array =>
   wordsToBytes([TABLE_TAG, ...tableWords(table)])
 
 /**
- * Reads canonical bytes. Null for anything `encodeTable` does not write: another length, a word out of its
- * bounds, no entry or more than `MAX_ENTRIES`, a last block before the first. Never throws.
+ * Reads canonical bytes. Null for anything `encodeTable` does not write: another length, a word out
+ * of its bounds, no entry or more than `MAX_ENTRIES`, a last block before the first. Never throws.
  */
 export function decodeTable(bytes: Uint8Array): Table | null {
   const entryCount = (bytes.length / WORD_BYTES - 1 - HEADER_WORDS) / ENTRY_WORDS
@@ -220,7 +227,8 @@ const wordAddress = (word: bigint): Address => `0x${word.toString(16).padStart(4
 export const tableDigest = (canonical: Uint8Array): Hex => toHex(sha256(canonical))
 
 /**
- * keccak256 of the tag and a circuit's words: what the request, the proof and the contract agree on (`kd`).
+ * keccak256 of the tag and a circuit's words: what the request, the proof and the contract agree on
+ * (`kd`).
  *
  * @param words From `tableWords`, padded to the circuit that is to prove them.
  */
@@ -228,7 +236,8 @@ export const publicInputsHash = (words: readonly bigint[]): Hex =>
   toHex(keccak_256(wordsToBytes([TABLE_TAG, ...words])))
 
 /**
- * The Poseidon digest `p` the circuit commits to: a chain of the header (after a zero) and then each entry.
+ * The Poseidon digest `p` the circuit commits to: a chain of the header (after a zero) and then
+ * each entry.
  *
  * @param words A header and whole entries, else RangeError.
  */
@@ -241,8 +250,8 @@ export function poseidonDigest(words: readonly bigint[]): bigint {
 }
 
 /**
- * The point both sides evaluate the words at: keccak256(abi.encode(kd, p, payee)) mod r. The payee is in it,
- * so a proof made for one payee fails for every other.
+ * The point both sides evaluate the words at: keccak256(abi.encode(kd, p, payee)) mod r. The payee
+ * is in it, so a proof made for one payee fails for every other.
  */
 export function challenge(kd: Hex, p: bigint, payee: Address): bigint {
   const hash = keccak_256(wordsToBytes([BigInt(kd), p, BigInt(payee)]))

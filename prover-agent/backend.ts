@@ -16,7 +16,8 @@ export interface Backend {
   readonly name: string
   supports(programId: Hex): boolean
   /**
-   * Proves. The bytes are a proof on the wire (`protocol/proof.ts`), which the agent verifies before it delivers.
+   * Proves. The bytes are a proof on the wire (`protocol/proof.ts`), which the agent verifies
+   * before it delivers.
    *
    * @param signal Aborting it ends the work at once: what runs for the job is stopped.
    * @throws BackendError, and nothing else.
@@ -27,8 +28,9 @@ export interface Backend {
 }
 
 /**
- * Why there is no proof: `unsupported` program, `invalid-input` (no prover could prove it), `retry` (the device
- * is busy, the same job may pass later), `failed`, `cancelled` by the signal, `timed-out` at the deadline.
+ * Why there is no proof: `unsupported` program, `invalid-input` (no prover could prove it), `retry`
+ * (the device is busy, the same job may pass later), `failed`, `cancelled` by the signal,
+ * `timed-out` at the deadline.
  */
 export type BackendErrorCode =
   | 'unsupported'
@@ -54,9 +56,10 @@ const MAX_TIMER_MS = 2_147_483_647
 /**
  * Does a job's work under a signal that aborts with the caller's, or at the job's deadline.
  *
- * @param work Must end soon after the signal aborts; whatever it throws then counts as being stopped.
- * @throws BackendError, whatever `work` throws: `cancelled` or `timed-out` when stopped, else its own
- *   BackendError, else `failed` with the cause.
+ * @param work Must end soon after the signal aborts; whatever it throws then counts as being
+ *   stopped.
+ * @throws BackendError, whatever `work` throws: `cancelled` or `timed-out` when stopped, else its
+ *   own BackendError, else `failed` with the cause.
  */
 export async function withinDeadline<T>(
   deadlineAt: number,

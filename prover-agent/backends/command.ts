@@ -26,7 +26,9 @@ export type CommandOptions = {
   readonly graceMs?: number
   /** Where the jobs' directories are made. Default: the system's temporary directory. */
   readonly directory?: string
-  /** What the program finds in its environment. Default: ours, without what begins with PROOFWIRE_. */
+  /**
+   * What the program finds in its environment. Default: ours, without what begins with PROOFWIRE_.
+   */
   readonly environment?: Readonly<Record<string, string | undefined>>
   /** Told what the program writes to `meta.json`, once its proof is there. */
   readonly onMeta?: (meta: Readonly<Record<string, unknown>>) => void
@@ -139,7 +141,10 @@ async function execute(options: CommandOptions, directory: string, stop: AbortSi
   }
 }
 
-/** Exit status, or the signal that ended it, once its output is read. Rejects when it cannot be started. */
+/**
+ * Exit status, or the signal that ended it, once its output is read. Rejects when it cannot be
+ * started.
+ */
 function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
   const { promise, resolve, reject } = Promise.withResolvers<number | NodeJS.Signals>()
   child.once('error', reject)

@@ -1,6 +1,7 @@
 /**
- * A worked example of a program for the `command` backend: it proves with snarkjs, as any other program would
- * with its own prover. Started in a job's directory; the contract is in `README.md` beside this file.
+ * A worked example of a program for the `command` backend: it proves with snarkjs, as any other
+ * program would with its own prover. Started in a job's directory; the contract is in `README.md`
+ * beside this file.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import type { Address, Hex } from '#protocol/schema'

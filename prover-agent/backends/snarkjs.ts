@@ -12,7 +12,9 @@ import { finishProof, prepareStatement } from '../circuits/witness.ts'
 export type SnarkjsOptions = {
   /** The built shapes this backend proves. */
   readonly shapes: readonly ShapeName[]
-  /** Jobs at a time; another gets `retry`. One proof uses every core already, so the default is 1. */
+  /**
+   * Jobs at a time; another gets `retry`. One proof uses every core already, so the default is 1.
+   */
   readonly lanes?: number
 }
 
@@ -24,8 +26,8 @@ const path = fileURLToPath(
 )
 
 /**
- * A backend that keeps one process per lane warm between jobs. Cancelling a job kills its process: snarkjs
- * cannot be interrupted otherwise.
+ * A backend that keeps one process per lane warm between jobs. Cancelling a job kills its process:
+ * snarkjs cannot be interrupted otherwise.
  */
 export function createSnarkjsBackend({ shapes: names, lanes = 1 }: SnarkjsOptions): Backend {
   const closing = new AbortController()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
- * The two binary formats of the development setup: `.r1cs` as circom writes it, `.zkey` as snarkjs reads it.
- * Both are sections (type u32, length u64, bytes) after a magic word, a version and a count; little-endian.
+ * The two binary formats of the development setup: `.r1cs` as circom writes it, `.zkey` as snarkjs
+ * reads it. Both are sections (type u32, length u64, bytes) after a magic word, a version and a
+ * count; little-endian.
  */
 import { COORDINATE_ORDER, FIELD_ORDER } from '#protocol/field'
 
@@ -89,7 +90,9 @@ export type ProvingKey = {
   readonly h: Buffer
 }
 
-/** snarkjs keeps coefficients multiplied by R² (R = 2^256), to save one conversion while it proves. */
+/**
+ * snarkjs keeps coefficients multiplied by R² (R = 2^256), to save one conversion while it proves.
+ */
 const R_SQUARED = (1n << 512n) % FIELD_ORDER
 
 function coefficientSection(coefficients: ProvingKey['coefficients']): Buffer {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Builds a shape's files under `build/circuits/`: compiles the circuit, makes the development key. Compiler and
- * setup are GPL-3.0 programs and run as processes of their own. Also a program: `node build.ts [shape ...]`.
+ * Builds a shape's files under `build/circuits/`: compiles the circuit, makes the development key.
+ * Compiler and setup are GPL-3.0 programs and run as processes of their own. Also a program: `node
+ * build.ts [shape ...]`.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -44,7 +45,10 @@ include "table.circom";
 component main {public [p, x, y]} = LedgerTable(${shapes[name].entries}, ${shapes[name].depth});
 `
 
-/** A hash of the circuit, its library and compiler, and the setup: when it changes, so may the files. */
+/**
+ * A hash of the circuit, its library and compiler, and the setup: when it changes, so may the
+ * files.
+ */
 async function hashSources(name: ShapeName): Promise<string> {
   const own = ['table.circom', basename(setup), `fixed-base${extname(setup)}`].concat(
     `binary-files${extname(setup)}`,
@@ -65,8 +69,9 @@ async function readMeta(name: ShapeName): Promise<ShapeMeta | null> {
 }
 
 /**
- * Builds a shape unless its files are there and made from the same sources. Several processes may do so at
- * once: each builds aside, and the first to finish is kept. About 15 s a shape on two cores.
+ * Builds a shape unless its files are there and made from the same sources. Several processes may
+ * do so at once: each builds aside, and the first to finish is kept. About 15 s a shape on two
+ * cores.
  *
  * @param report Told what happens, a line at a time. Default: the standard error stream.
  * @returns What `meta.json` says.

@@ -4,9 +4,10 @@
  *
  *     node development-setup.ts circuit.r1cs circuit.zkey verification-key.json <word count>
  *
- * INSECURE BY DESIGN. The trapdoor is written below, so whoever reads this file can prove anything under the
- * key. In exchange every machine makes the same bytes, in seconds instead of the ceremony's minutes. The key
- * relations are those of Groth16 (EUROCRYPT 2016, section 3.2) with gamma = 1, as snarkjs has them.
+ * INSECURE BY DESIGN. The trapdoor is written below, so whoever reads this file can prove anything
+ * under the key. In exchange every machine makes the same bytes, in seconds instead of the
+ * ceremony's minutes. The key relations are those of Groth16 (EUROCRYPT 2016, section 3.2) with
+ * gamma = 1, as snarkjs has them.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -36,13 +37,15 @@ const [tau, alpha, beta, delta] = ['tau', 'alpha', 'beta', 'delta'].map(trapdoor
   ...[bigint, bigint, bigint, bigint],
 ]
 
-/** Generator of the roots of unity of order 2^28: 5 is the least non-residue, as in ffjavascript. */
+/**
+ * Generator of the roots of unity of order 2^28: 5 is the least non-residue, as in ffjavascript.
+ */
 const ROOT_28 = power(5n, (FIELD_ORDER - 1n) >> 28n)
 const rootOfUnity = (log: number): bigint => power(ROOT_28, 1n << BigInt(28 - log))
 
 /**
- * Lagrange polynomials of the domain of 2^log roots of unity w^i, evaluated at tau, for i = first, first + step,
- * …: L_i(tau) = (tau^n − 1) / n · w^i / (tau − w^i).
+ * Lagrange polynomials of the domain of 2^log roots of unity w^i, evaluated at tau, for i = first,
+ * first + step, …: L_i(tau) = (tau^n − 1) / n · w^i / (tau − w^i).
  */
 function lagrange(log: number, first: number, step: number): bigint[] {
   const size = 1n << BigInt(log)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
- * Many multiples of one generator, by tables of its powers: 22 additions a scalar instead of 254 doublings.
- * Uses the WebAssembly field arithmetic of ffjavascript (GPL-3.0), hence only ever in a process of its own.
+ * Many multiples of one generator, by tables of its powers: 22 additions a scalar instead of 254
+ * doublings. Uses the WebAssembly field arithmetic of ffjavascript (GPL-3.0), hence only ever in a
+ * process of its own.
  */
 import { createRequire } from 'node:module'
 import { COORDINATE_ORDER } from '#protocol/field'
@@ -50,7 +51,9 @@ function invert(value: bigint): bigint {
   return result
 }
 
-/** The coordinates of affine points as plain integers: x, y in G1; x real, x imaginary, y … in G2. */
+/**
+ * The coordinates of affine points as plain integers: x, y in G1; x real, x imaginary, y … in G2.
+ */
 export const coordinates = (points: Buffer): bigint[] =>
   Array.from({ length: points.length / 32 }, (_, index) => {
     const bytes = points.subarray(32 * index, 32 * index + 32)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
- * The process that runs snarkjs (GPL-3.0). `backends/snarkjs.ts` starts it by its path and asks over the IPC
- * channel; it answers one question at a time and ends with its parent.
+ * The process that runs snarkjs (GPL-3.0). `backends/snarkjs.ts` starts it by its path and asks
+ * over the IPC channel; it answers one question at a time and ends with its parent.
  */
 import { createRequire } from 'node:module'
 import type { CircuitInput, SnarkjsProof } from './witness.ts'

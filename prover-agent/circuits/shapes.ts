@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The circuits there are: their sizes, the names of their development keys, and where their files lie.
+ * The circuits there are: their sizes, the names of their development keys, and where their files
+ * lie.
  *
- * A program's name is a hash of its verification key. The development keys come from a known trapdoor and are
- * the same on every machine, so their names and hashes are constants here.
+ * A program's name is a hash of its verification key. The development keys come from a known
+ * trapdoor and are the same on every machine, so their names and hashes are constants here.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

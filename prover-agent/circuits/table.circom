@@ -17,8 +17,8 @@ template AccountLeaf() {
     leaf <== Poseidon(4)([key[0], key[1], balance, nonce]);
 }
 
-// The roots of a tree before and after one leaf changes: one path, walked twice with the same siblings, so that
-// nothing else in the tree can have changed.
+// The roots of a tree before and after one leaf changes: one path, walked twice with the same
+// siblings, so that nothing else in the tree can have changed.
 template LeafUpdate(depth) {
     signal input index; // range-checked here
     signal input siblings[depth];
@@ -53,7 +53,8 @@ template Authorisation() {
     signal input key[2];
     signal input signature[3]; // R8 x, R8 y, S
 
-    // circomlib's verifier takes both points on trust; off the curve its addition law proves nothing.
+    // circomlib's verifier takes both points on trust; off the curve its addition law proves
+    // nothing.
     BabyCheck()(key[0], key[1]);
     BabyCheck()(signature[0], signature[1]);
     var tag = 149467717543287423666649417550373072689; // "proofwire/call/1" as a big-endian integer
@@ -96,7 +97,8 @@ template LedgerEntry(depth) {
     _ <== Num2Bits(64)(nonce + 1); // a nonce that would wrap cannot be used
     _ <== Num2Bits(248)(words[7]);
 
-    // Neither rollup is L1 (zero) and they differ: only then has their product with the difference an inverse.
+    // Neither rollup is L1 (zero) and they differ: only then has their product with the difference
+    // an inverse.
     signal product <== sourceRollup * destinationRollup;
     signal distinct <== product * (sourceRollup - destinationRollup);
     signal inverse <-- active == 1 && distinct != 0 ? 1 / distinct : 0;

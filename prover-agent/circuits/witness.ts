@@ -13,8 +13,8 @@ import { poseidonDigest, type Shape, tableWords } from '#protocol/table'
 import { shapeOf, shapes } from './shapes.ts'
 
 /**
- * Whether an agent with our circuits can prove what was requested from these inputs. Null if so. Pure; see
- * `protocol/inputs.ts`.
+ * Whether an agent with our circuits can prove what was requested from these inputs. Null if so.
+ * Pure; see `protocol/inputs.ts`.
  */
 export function checkInputs(
   bytes: Uint8Array,
@@ -24,7 +24,10 @@ export function checkInputs(
   return name === null ? 'unsupported-program' : shapeCheckInputs(bytes, request, shapes[name])
 }
 
-/** Values of the circuit's input signals by name, as decimal strings: what circom's generated code takes. */
+/**
+ * Values of the circuit's input signals by name, as decimal strings: what circom's generated code
+ * takes.
+ */
 export type CircuitInput = { readonly [signal: string]: Decimals }
 type Decimals = string | readonly Decimals[]
 
@@ -37,8 +40,8 @@ export type Statement = {
 }
 
 /**
- * What a padding entry is given: the circuit checks its points and ranges, and nothing else. (0, 1) is the
- * neutral point of Baby Jubjub.
+ * What a padding entry is given: the circuit checks its points and ranges, and nothing else. (0, 1)
+ * is the neutral point of Baby Jubjub.
  */
 const padding = (depth: number): CallWitness => {
   const account = { key: [0n, 1n], balanceWei: 0n, nonce: 0n } as const
@@ -57,8 +60,9 @@ const decimal = (values: Values): Decimals =>
   typeof values === 'bigint' ? String(values) : values.map(decimal)
 
 /**
- * The signals of a circuit of this shape, for a proof that pays `payee`. Null when the bytes are no inputs or
- * do not fit the shape. Whether they can be proven, only `checkInputs` or the circuit says.
+ * The signals of a circuit of this shape, for a proof that pays `payee`. Null when the bytes are no
+ * inputs or do not fit the shape. Whether they can be proven, only `checkInputs` or the circuit
+ * says.
  */
 export function prepareStatement(
   bytes: Uint8Array,
@@ -95,7 +99,10 @@ export function prepareStatement(
   return { payee, p, words, input }
 }
 
-/** Groth16 points as snarkjs writes them: decimal strings, real parts first, with a third coordinate. */
+/**
+ * Groth16 points as snarkjs writes them: decimal strings, real parts first, with a third
+ * coordinate.
+ */
 export type SnarkjsProof = {
   readonly pi_a: readonly string[]
   readonly pi_b: readonly (readonly string[])[]

@@ -7,10 +7,12 @@ interface Vm {
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
     function deal(address account, uint256 balanceWei) external;
+    function deployCode(string calldata artifact, bytes calldata args) external returns (address);
     function expectEmit(address emitter) external;
     function expectRevert(bytes calldata reason) external;
     function expectRevert() external;
     function fee(uint256 baseFeeWei) external;
+    function keyExistsJson(string calldata json, string calldata path) external view returns (bool);
     function parseJsonAddress(string calldata json, string calldata path) external pure returns (address);
     function parseJsonBytes(string calldata json, string calldata path) external pure returns (bytes memory);
     function parseJsonBytes32(string calldata json, string calldata path) external pure returns (bytes32);

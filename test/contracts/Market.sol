@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Bonds} from "../../contracts/src/Bonds.sol";
 import {IBonds} from "../../contracts/src/interfaces/IBonds.sol";
 import {IMessages} from "../../contracts/src/interfaces/IMessages.sol";
 import {ISettlement} from "../../contracts/src/interfaces/ISettlement.sol";
 import {Messages} from "../../contracts/src/libraries/Messages.sol";
-import {Settlement} from "../../contracts/src/Settlement.sol";
 import {Base} from "./Base.sol";
 import {BoundVerifier} from "./BoundVerifier.sol";
 
@@ -31,8 +29,8 @@ abstract contract Market is Base, IMessages {
     address internal immutable backup = vm.addr(BACKUP_KEY);
     address internal immutable third = vm.addr(THIRD_KEY);
 
-    Settlement internal settlement;
-    Bonds internal bonds;
+    ISettlement internal settlement;
+    IBonds internal bonds;
     BoundVerifier internal verifier;
 
     /// @dev Everything agreed before anybody starts.
@@ -54,7 +52,7 @@ abstract contract Market is Base, IMessages {
     function setUp() public virtual {
         vm.warp(NOW);
         vm.fee(0); // tests that are about gas money set their own
-        settlement = new Settlement(
+        settlement = deploy(
             ISettlement.Windows({
                 claimWindowS: uint32(W),
                 commitWindowS: uint32(COMMIT),
@@ -63,7 +61,7 @@ abstract contract Market is Base, IMessages {
                 exitDelayS: uint32(EXIT)
             })
         );
-        bonds = Bonds(settlement.bonds());
+        bonds = IBonds(settlement.bonds());
         verifier = new BoundVerifier();
         vm.deal(address(this), 1e6 ether);
         settlement.depositEscrow{value: ESCROW}(builder);
@@ -71,6 +69,11 @@ abstract contract Market is Base, IMessages {
         bonds.deposit{value: BOND}(winner, IBonds.Role.Prover);
         bonds.deposit{value: BOND}(backup, IBonds.Role.Prover);
         bonds.deposit{value: BOND}(third, IBonds.Role.Prover);
+    }
+
+    /// @dev By artifact, not by `new`: a test that carries the market's code takes the compiler ten times as long.
+    function deploy(ISettlement.Windows memory w) internal returns (ISettlement) {
+        return ISettlement(vm.deployCode("Settlement.sol:Settlement", abi.encode(w)));
     }
 
     function request(uint64 nonce) internal view returns (ProofRequest memory) {

@@ -138,7 +138,8 @@ contract TableVerifierTest {
         require(!_verify(proof, bytes32(0)), "the zero hash was accepted");
     }
 
-    /// @dev Wherever a bit flips, payee, digest, points, count or words, nothing of the proof is left.
+    /// @dev Wherever a bit flips, payee, digest, points, count or words, nothing of the proof is
+    /// left.
     function testFuzz_RefusesAnyFlippedBit(uint256 offset, uint8 bit) public view {
         bytes memory spoiled = proof;
         offset = offset % spoiled.length;
@@ -194,6 +195,21 @@ contract TableVerifierTest {
         spoiled = proof;
         for (uint256 offset = C_AT; offset < COUNT_AT; offset++) {
             spoiled[offset] = 0;
+        }
+        _refuses(spoiled);
+    }
+
+    /// @dev The point of the twist with x = 1 lies on it, but is not of the prime order.
+    function test_RefusesAPointOutsideTheSubgroup() public view {
+        bytes memory spoiled = proof;
+        uint256[4] memory point = [
+            uint256(0),
+            1,
+            15975588672102553735566230729081043132501226101599136527557730645158523614371,
+            3610091866386166428467545612961983990332663701371483510632385378352395651980
+        ];
+        assembly {
+            mcopy(add(add(spoiled, 0x20), B_AT), point, 0x80)
         }
         _refuses(spoiled);
     }

@@ -1,4 +1,7 @@
-/** A small, fixed world of two ledger rollups, and a signed call between them: what table tests are about. */
+/**
+ * A small, fixed world of two ledger rollups, and a signed call between them: what table tests are
+ * about.
+ */
 import { eddsaKey } from '#protocol/eddsa'
 import { encodeInputs } from '#protocol/inputs'
 import { applyCall, type CallWitness, createLedger, type Ledgers, signCall } from '#protocol/ledger'

@@ -1,7 +1,8 @@
 /**
  * Writes `table.json` (words, hashes and challenge of the sample table, the same on every run) and
- * `table-proof.json` (a real proof of it under the tiny development key; proofs are randomised, so its bytes
- * differ from run to run while any of them stays valid): `node test/vectors/write-table.ts`.
+ * `table-proof.json` (a real proof of it under the tiny development key; proofs are randomised, so
+ * its bytes differ from run to run while any of them stays valid): `node
+ * test/vectors/write-table.ts`.
  */
 import { writeFile } from 'node:fs/promises'
 import { bytesToHex } from '@noble/hashes/utils.js'

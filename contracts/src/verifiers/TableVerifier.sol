@@ -4,16 +4,19 @@ pragma solidity ^0.8.28;
 import {IPayeeVerifier, IVerifier} from "../interfaces/IVerifier.sol";
 
 /// @title Verifier of table proofs: Groth16 over BN254
-/// @notice One deployment checks the proofs of one verification key. A proof is, without any ABI framing,
-/// `payee(20) ‖ p(32) ‖ a(64) ‖ b(128) ‖ c(64) ‖ word count(2) ‖ words(32 each)`, integers big-endian, points as
-/// the pairing precompile takes them (EIP-197). See `protocol/proof.ts`, which reads and writes the same bytes.
+/// @notice One deployment checks the proofs of one verification key. A proof is, without any ABI
+/// framing, `payee(20) ‖ p(32) ‖ a(64) ‖ b(128) ‖ c(64) ‖ word count(2) ‖ words(32 each)`, integers
+/// big-endian, points as the pairing precompile takes them (EIP-197). See `protocol/proof.ts`,
+/// which reads and writes the same bytes.
 ///
-/// The key has three public signals: the words' Poseidon digest `p`, which the circuit computes and this contract
-/// cannot; the challenge x = keccak256(kd, p, payee) mod r, where kd is the keccak256 of the words; and
-/// y = Σ words[i]·x^i mod r. The circuit evaluates the words behind `p` at x as well. Both lists were fixed before
-/// x was, so equal values mean equal words. `prover-agent/circuits/README.md` has the argument in full.
+/// The key has three public signals: the words' Poseidon digest `p`, which the circuit computes and
+/// this contract cannot; the challenge x = keccak256(kd, p, payee) mod r, where kd is the keccak256
+/// of the words; and y = Σ words[i]·x^i mod r. The circuit evaluates the words behind `p` at x as
+/// well. Both lists were fixed before x was, so equal values mean equal words.
+/// `prover-agent/circuits/README.md` has the argument in full.
 contract TableVerifier is IPayeeVerifier {
-    /// @notice A key with three public signals. G2 points: x imaginary, x real, y imaginary, y real.
+    /// @notice A key with three public signals. G2 points: x imaginary, x real, y imaginary, y
+    /// real.
     struct VerificationKey {
         uint256[2] alpha;
         uint256[4] beta;
@@ -40,10 +43,11 @@ contract TableVerifier is IPayeeVerifier {
     uint256 private constant C_AT = 244;
     uint256 private constant COUNT_AT = 308;
     uint256 private constant WORDS_AT = 310;
-    /// @dev Most words a circuit has: 64 entries. Bounds the loop, and the proof to what `protocol/proof.ts` reads.
+    /// @dev Most words a circuit has: 64 entries. Bounds the loop, and the proof to what
+    /// `protocol/proof.ts` reads.
     uint256 private constant MAX_WORDS = 901;
-    /// @dev A precompile eats all the gas it is given when it refuses its input. Twice the price of EIP-1108 leaves
-    /// room for a fork and still bounds what a bad proof costs.
+    /// @dev A precompile eats all the gas it is given when it refuses its input. Twice the price of
+    /// EIP-1108 leaves room for a fork and still bounds what a bad proof costs.
     uint256 private constant ADD_GAS = 300;
     uint256 private constant MUL_GAS = 12_000;
     uint256 private constant PAIRING_GAS = 362_000;
@@ -96,7 +100,8 @@ contract TableVerifier is IPayeeVerifier {
     }
 
     /// @inheritdoc IVerifier
-    /// @dev Gas: about 207,000 and 130 a word, with the pairing; a malformed proof answers false for less.
+    /// @dev Gas: about 207,000 and 130 a word, with the pairing; a malformed proof answers false
+    /// for less.
     function verify(bytes calldata proof, bytes32 publicInputsHash) external view returns (bool) {
         if (proof.length != WORDS_AT + 32 * wordCount) return false;
         if (uint16(bytes2(proof[COUNT_AT:WORDS_AT])) != wordCount) return false;
@@ -113,7 +118,8 @@ contract TableVerifier is IPayeeVerifier {
         return address(bytes20(proof[:P_AT]));
     }
 
-    /// @dev Hash, challenge and value of the words, read from the last to the first (Horner's rule).
+    /// @dev Hash, challenge and value of the words, read from the last to the first (Horner's
+    /// rule).
     function _digest(bytes calldata proof, uint256 p)
         private
         view
@@ -179,8 +185,9 @@ contract TableVerifier is IPayeeVerifier {
         }
     }
 
-    /// @dev e(−a, b) · e(alpha, beta) · e(inputs, gamma) · e(c, delta) = 1 (Groth, EUROCRYPT 2016, section 3.2).
-    /// The precompile refuses points off the curves, out of the subgroup, and coordinates not below q.
+    /// @dev e(−a, b) · e(alpha, beta) · e(inputs, gamma) · e(c, delta) = 1 (Groth, EUROCRYPT 2016,
+    /// section 3.2). The precompile refuses points off the curves, out of the subgroup, and
+    /// coordinates not below q.
     function _pairing(bytes calldata proof, uint256 inputsX, uint256 inputsY) private view returns (bool) {
         uint256[24] memory pairs;
         uint256[8] memory points;
@@ -208,8 +215,9 @@ contract TableVerifier is IPayeeVerifier {
         }
     }
 
-    /// @dev Reverts for a point off its curve: every proof would fail, better to learn it now. The precompile takes
-    /// pairs, so each point of G1 is paired with some point of G2; only that it answers matters.
+    /// @dev Reverts for a point off its curve: every proof would fail, better to learn it now. The
+    /// precompile takes pairs, so each point of G1 is paired with some point of G2; only that it
+    /// answers matters.
     function _checkKey(VerificationKey memory key) private view {
         bytes memory pairs = abi.encodePacked(
             abi.encodePacked(key.alpha, key.beta, key.ic[0], key.gamma, key.ic[1], key.delta),

@@ -1,0 +1,82 @@
+/**
+ * The record of slashes. One that the operator has not looked at keeps the agent from bidding, over restarts too:
+ * whatever cost a bond once will cost the next one.
+ */
+import type { Hex, Id } from '#protocol/schema'
+import { readJson, writeAtomically } from './atomic-file.ts'
+
+export type Slash = {
+  readonly requestId: Id
+  readonly transactionHash: Hex
+  /** Decimal wei: JSON has no bigint. */
+  readonly bondWei: string
+  /** ms since the Unix epoch. */
+  readonly at: number
+  /** The operator has seen it. */
+  readonly isReset: boolean
+}
+
+/** Slashes kept for the operator to read; more would be no bond any more. */
+const MAX_KEPT = 256
+
+const isSlash = (value: unknown): value is Slash => {
+  const { requestId, transactionHash, bondWei, at, isReset } = (value ?? {}) as Record<
+    string,
+    unknown
+  >
+  const isText = [requestId, transactionHash, bondWei].every((text) => typeof text === 'string')
+  return isText && typeof at === 'number' && typeof isReset === 'boolean'
+}
+
+export class Slashes {
+  readonly path: string
+  #slashes: readonly Slash[]
+  /** Writes, one after the other. */
+  #written: Promise<void> = Promise.resolve()
+
+  private constructor(path: string, slashes: readonly Slash[]) {
+    this.path = path
+    this.#slashes = slashes
+  }
+
+  /** @throws Error that names the file when it is not a record: then nobody knows, and nobody may bid. */
+  static async open(path: string): Promise<Slashes> {
+    const json = (await readJson(path)) ?? []
+    if (!Array.isArray(json) || !json.every(isSlash)) {
+      throw new Error(`${path} is not a record of slashes. Look at it, then move it away.`)
+    }
+    return new Slashes(path, json)
+  }
+
+  /** Those the operator has not reset yet. */
+  get open(): readonly Slash[] {
+    return this.#slashes.filter(({ isReset }) => !isReset)
+  }
+
+  /** Counts from the moment of the call; the promise is that of the disk. A slash seen again changes nothing. */
+  add(slash: Omit<Slash, 'isReset'>): Promise<void> {
+    const known = this.#slashes.some(
+      ({ requestId, transactionHash }) =>
+        requestId === slash.requestId && transactionHash === slash.transactionHash,
+    )
+    if (known) return this.#written
+    this.#slashes = [...this.#slashes, { ...slash, isReset: false }].slice(-MAX_KEPT)
+    return this.#write()
+  }
+
+  /** The operator has looked at them. Gives those that were open. */
+  async reset(): Promise<readonly Slash[]> {
+    const { open } = this
+    this.#slashes = this.#slashes.map((slash) => ({ ...slash, isReset: true }))
+    if (open.length > 0) await this.#write()
+    return open
+  }
+
+  #write(): Promise<void> {
+    const text = `${JSON.stringify(this.#slashes, null, 2)}\n`
+    this.#written = this.#written
+      .catch(() => undefined)
+      .then(() => writeAtomically(this.path, text))
+    return this.#written
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * `npm test`: everything a change must pass, cheapest first, one line a step and a count at the end.
+ *
+ *     npm test                    all steps
+ *     npm test -- types unit      only these
+ *
+ * A failing step does not keep the next from running; any failure makes the exit status 1.
+ */
+import { spawn } from 'node:child_process'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { forgeEnvironment, foundryBinary } from '#contracts/build'
+
+const root = join(import.meta.dirname, '..')
+const results = join(root, 'build/test-results.json')
+const bin = (path: string): string => join(root, 'node_modules', path)
+
+type Counts = { readonly passed: number; readonly failed: number }
+type Step = {
+  readonly name: string
+  readonly what: string
+  readonly command: readonly string[]
+  readonly environment?: NodeJS.ProcessEnv
+  /** How many tests passed and failed, where the step says; else it counts as one itself. */
+  readonly count?: (output: string) => Counts | null | Promise<Counts | null>
+}
+
+/** forge closes with `Ran 3 test suites in 2s: 41 tests passed, 0 failed, 0 skipped (41 total tests)`. */
+function forgeCounts(output: string): Counts | null {
+  const totals = [...output.matchAll(/Ran \d+ test suites?.*?(\d+) tests passed, (\d+) failed/g)]
+  const last = totals.at(-1)
+  return last ? { passed: Number(last[1]), failed: Number(last[2]) } : null
+}
+
+async function vitestCounts(): Promise<Counts | null> {
+  const text = await readFile(results, 'utf8').catch(() => null)
+  if (text === null) return null
+  const { numPassedTests, numFailedTests } = JSON.parse(text)
+  return { passed: numPassedTests, failed: numFailedTests }
+}
+
+const vitest = (project: string): Step => ({
+  name: project,
+  what: `test/${project}, with vitest`,
+  command: [
+    ...[process.execPath, bin('vitest/vitest.mjs'), 'run', '--project', project],
+    ...['--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile=${results}`],
+  ],
+  count: vitestCounts,
+})
+
+function allSteps(): readonly Step[] {
+  const node = process.execPath
+  return [
+    { name: 'types', what: 'tsc', command: [node, bin('typescript/bin/tsc'), '--noEmit'] },
+    {
+      name: 'style',
+      what: 'biome',
+      command: [node, bin('@biomejs/biome/bin/biome'), 'check', '.'],
+    },
+    {
+      name: 'abi',
+      what: 'contracts/abi.ts is what the sources give',
+      command: [node, 'contracts/generate.ts', '--check'],
+    },
+    vitest('unit'),
+    {
+      name: 'forge',
+      what: 'test/contracts, with forge',
+      command: [foundryBinary('forge'), 'test', '--color', 'never'],
+      environment: forgeEnvironment(),
+      count: forgeCounts,
+    },
+    { name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] },
+    vitest('sim'),
+    vitest('e2e'),
+  ]
+}
+
+/** Runs a step with its output shown. Resolves with its status and what it printed. */
+function execute({ command, environment }: Step): Promise<{ status: number; output: string }> {
+  const [program, ...args] = command
+  const child = spawn(program!, args, {
+    cwd: root,
+    env: environment ?? process.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    process.stdout.write(text)
+  })
+  const { promise, resolve } = Promise.withResolvers<{ status: number; output: string }>()
+  child.once('error', (error) => {
+    console.error(`${program} could not be started: ${error.message}`)
+    resolve({ status: 1, output })
+  })
+  child.once('close', (status) => resolve({ status: status ?? 1, output }))
+  return promise
+}
+
+async function run(step: Step): Promise<Counts & { readonly line: string }> {
+  console.log(`\n== ${step.name}: ${step.what}`)
+  await rm(results, { force: true })
+  const startedAt = performance.now()
+  const { status, output } = await execute(step)
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  const counted = (await step.count?.(output)) ?? { passed: 0, failed: 0 }
+  // A step that fails without a failing test (a crash, a type error) is a failure of its own.
+  const failed = status !== 0 && counted.failed === 0 ? 1 : counted.failed
+  const passed = step.count === undefined && status === 0 ? 1 : counted.passed
+  const verdict = status === 0 ? 'ok    ' : 'FAILED'
+  const line = `${verdict} ${step.name.padEnd(6)} ${seconds.padStart(6)} s  ${step.what}`
+  return { passed, failed, line: step.count ? `${line}: ${passed} passed, ${failed} failed` : line }
+}
+
+const steps = allSteps()
+const asked = process.argv.slice(2)
+const unknown = asked.filter((name) => !steps.some((step) => step.name === name))
+if (unknown.length > 0) {
+  console.error(
+    `no step ${unknown.join(', ')}; there are ${steps.map(({ name }) => name).join(', ')}`,
+  )
+  process.exit(2)
+}
+await mkdir(join(root, 'build'), { recursive: true })
+const done = []
+for (const step of steps) {
+  if (asked.length === 0 || asked.includes(step.name)) done.push(await run(step))
+}
+const sum = (key: keyof Counts): number => done.reduce((total, step) => total + step[key], 0)
+console.log(`\n${done.map(({ line }) => line).join('\n')}\n`)
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
+process.exitCode = sum('failed') === 0 ? 0 : 1

@@ -1,0 +1,136 @@
+/** A small simulated market for tests: a builder, some provers, an observer, and what they did. */
+import type { Effect, MarketEvent, SignedAward } from '#protocol/effects'
+import { defaultParams, type Params } from '#protocol/params'
+import { type Address, type Id, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
+import { auctionKeyOf } from '#protocol/sealing'
+import { Actor, type ActorOptions, type World } from '#simulations/actor'
+import { Chain } from '#simulations/chain'
+import { calmLinks, type Links, Network } from '#simulations/network'
+import { auctionSecretOf, hashOf, pretendSigned, Seals } from '#simulations/pretence'
+import { Random } from '#simulations/random'
+import { START_AT, Simulator } from '#simulations/simulator'
+
+export const GWEI = 10n ** 9n
+export const ETHER = 10n ** 18n
+export const addressOf = (name: string): Address => `0x${hashOf('account', name).slice(2, 42)}`
+
+/** What a simulated prover asks, and how fast it is. */
+export type ProverTraits = {
+  readonly priceWei?: bigint
+  readonly promiseMs?: number
+  readonly provingMs?: number | null
+  readonly accepts?: boolean
+} & Partial<ActorOptions>
+
+export type MarketOptions = {
+  readonly seed?: number
+  readonly params?: Partial<Params>
+  readonly links?: Partial<Links>
+  readonly builder?: Partial<ActorOptions>
+  readonly provers?: Record<string, ProverTraits>
+  readonly escrowWei?: bigint
+  readonly stakeWei?: bigint
+  readonly bondWei?: bigint
+}
+
+/** A market in which nothing has happened yet but deposits. */
+export class SimMarket {
+  readonly world: World
+  readonly builder: Actor
+  readonly observer: Actor
+  readonly provers: Record<string, Actor> = {}
+  #nonce = 0n
+
+  constructor(options: MarketOptions = {}) {
+    const simulator = new Simulator()
+    const random = new Random(options.seed ?? 1)
+    const params = { ...defaultParams, ...options.params }
+    const network = new Network(simulator, random.fork(), { ...calmLinks, ...options.links })
+    const chain = new Chain(simulator, params)
+    this.world = { simulator, network, chain, seals: new Seals(), params, actors: new Map() }
+    this.builder = new Actor({ account: addressOf('builder'), ...options.builder }, this.world)
+    this.observer = new Actor({ account: addressOf('observer') }, this.world)
+    const { escrowWei = ETHER, stakeWei = 2n * ETHER, bondWei = ETHER } = options
+    chain.deposit(this.builder.account, { escrowWei, stakeWei })
+    for (const [name, traits] of Object.entries(options.provers ?? { alice: {} })) {
+      this.provers[name] = new Actor(proverOptions(name, traits), this.world)
+      chain.deposit(this.provers[name].account, { bondWei })
+    }
+  }
+
+  get now(): number {
+    return Math.floor(this.world.simulator.now)
+  }
+
+  /** Terms of a request of the builder's, opened now. */
+  terms(changes: Partial<ProofRequest> = {}): ProofRequest {
+    const openedAt = this.now
+    const closesAt = openedAt + 400
+    const nonce = changes.nonce ?? this.#nonce++
+    const builder = this.builder.account
+    return {
+      builder,
+      nonce,
+      venue: ZERO_ADDRESS,
+      verifier: ZERO_ADDRESS,
+      programId: ZERO_WORD,
+      publicInputsHash: ZERO_WORD,
+      tableDigest: ZERO_WORD,
+      builderPeer: ZERO_WORD,
+      work: 1n,
+      inputBytes: 1_000,
+      reserveWei: ETHER / 100n,
+      latenessWeiPerMs: 100n * GWEI,
+      bondWei: ETHER / 10n,
+      claimBaseFeeCapWei: GWEI,
+      openedAt,
+      closesAt,
+      softDueAt: closesAt + 6_000,
+      dueAt: closesAt + 12_000,
+      auctionKey: auctionKeyOf(auctionSecretOf({ builder, nonce })),
+      backups: 0,
+      retryOf: ZERO_WORD,
+      bundleId: ZERO_WORD,
+      bundleIndex: 0,
+      bundleSize: 0,
+      ...changes,
+    }
+  }
+
+  /** Has the builder publish a request; its id. */
+  ask(changes: Partial<ProofRequest> = {}): Id {
+    const request = pretendSigned('ProofRequest', this.terms(changes), this.builder.account)
+    this.builder.say(request)
+    return request.id
+  }
+
+  /** Runs for so long. */
+  run(ms: number): void {
+    this.world.simulator.runUntil(this.world.simulator.now + ms)
+  }
+
+  /** Runs until every window of a job asked now is over. */
+  runOut(): void {
+    this.run(12_400 + 5 * this.world.params.claimWindowS * 1_000)
+  }
+}
+
+function proverOptions(name: string, traits: ProverTraits): ActorOptions {
+  const { priceWei = ETHER / 1_000n, promiseMs = 4_000, provingMs = 2_000, accepts = true } = traits
+  return {
+    account: addressOf(name),
+    desk: {
+      quote: ({ request }) => ({ priceWei, readyAt: request.closesAt + promiseMs }),
+      accepts: () => accepts,
+    },
+    provingMs: () => provingMs,
+    ...traits,
+  }
+}
+
+/** An actor's events of one kind. */
+export const eventsOf = <K extends MarketEvent['kind']>(actor: Actor, kind: K) =>
+  actor.events.filter((event): event is Extract<MarketEvent, { kind: K }> => event.kind === kind)
+
+export { START_AT }
+export type { Effect, SignedAward }
