@@ -10,7 +10,7 @@ import { type Challenge, type Sighting, sightingsOf } from './chain-events.ts'
 import type { Log } from './log.ts'
 import { answerOf } from './rpc-errors.ts'
 import type { Settlement } from './settlement.ts'
-import type { Store } from './store.ts'
+import { decodeJson, type Store } from './store.ts'
 
 /** The newest block. Seconds since the Unix epoch; wei for one unit of gas. */
 export type Block = {
@@ -36,7 +36,10 @@ export type WatcherOptions = {
   readonly confirmations: number
   /** Block of the deployment: nothing is searched before it. */
   readonly firstBlock: number
+  /** Whose challenges are announced. */
+  readonly self: Address
   readonly onEvent: (event: ChainEvent) => void
+  /** Called again after every restart until the challenge is over: a bond hangs on it. */
   readonly onChallenge: (challenge: Challenge) => void
   /** Called before anything of the new fork is announced. */
   readonly onRollback: (ancestor: number) => Promise<void>
@@ -57,6 +60,7 @@ type Place = { readonly cursor: number; readonly window: readonly Mark[] }
 const PLACE = 'chain/place'
 const ACCOUNT = 'chain/account/'
 const SIGNER = 'chain/signer/'
+const CHALLENGE = 'chain/challenge/'
 /** Blocks remembered: full nodes keep the state of as many, and no chain reorganises deeper than it justifies. */
 const WINDOW = 128
 /** Blocks asked for at once; halved when the RPC finds the answer too large. */
@@ -85,6 +89,8 @@ export class ChainWatcher {
   #head: Block | null = null
   readonly #accounts = new Set<Address>()
   readonly #signers = new Set<Address>()
+  /** Against us, not announced yet in this process. */
+  #challenges: Challenge[] = []
   readonly #clocks = new Set<{ readonly atS: number; readonly ring: (reached: boolean) => void }>()
   #closed = false
 
@@ -110,6 +116,9 @@ export class ChainWatcher {
     }
     for await (const { key } of store.entries(SIGNER)) {
       watcher.#signers.add(key.slice(SIGNER.length) as Address)
+    }
+    for await (const { value } of store.entries(CHALLENGE)) {
+      watcher.#challenges.push(decodeJson(value) as Challenge)
     }
     const last = place?.window.at(-1)
     if (last && (await watcher.#ancestor()) === null) {
@@ -148,6 +157,7 @@ export class ChainWatcher {
     if (read === 'current') {
       if (this.#rolledBackTo !== null) this.#reportRollback(this.#rolledBackTo)
       await this.#announceAccounts(BigInt(Math.max(confirmed, 0)))
+      await this.#announceChallenges(block.timestampS)
     }
     await this.#remember()
     if (read === 'current') this.#tick(block)
@@ -246,16 +256,16 @@ export class ChainWatcher {
   }
 
   async #announce(sightings: readonly Sighting[]): Promise<void> {
-    const { store, onEvent, onChallenge } = this.#options
+    const { store, self, onEvent } = this.#options
     const accounts = sightings.flatMap((sighting) => sighting.accounts)
     const signers = sightings.flatMap((sighting) => sighting.signers)
-    const keys = [
-      ...accounts.map((account) => ACCOUNT + account),
-      ...signers.map((account) => SIGNER + account),
-    ]
-    if (keys.length > 0) {
-      await store.batch(keys.map((key) => ({ kind: 'put', key, value: new Uint8Array() })))
-    }
+    const known = new Uint8Array()
+    await store.batch([
+      ...accounts.map(
+        (account) => ({ kind: 'put', key: ACCOUNT + account, value: known }) as const,
+      ),
+      ...signers.map((account) => ({ kind: 'put', key: SIGNER + account, value: known }) as const),
+    ])
     for (const account of accounts) this.#accounts.add(account)
     for (const account of signers) this.#signers.add(account)
     for (const sighting of sightings) {
@@ -266,7 +276,10 @@ export class ChainWatcher {
         continue
       }
       for (const event of sighting.events) onEvent(event)
-      if (sighting.challenge) onChallenge(sighting.challenge)
+      const { challenge } = sighting
+      if (challenge?.prover !== self) continue
+      await store.putJson(CHALLENGE + challenge.requestId, challenge, { sync: true })
+      this.#challenges.push(challenge)
     }
   }
 
@@ -302,6 +315,15 @@ export class ChainWatcher {
         if (bondWei + stakeWei + escrowWei === 0n) await store.del(ACCOUNT + account)
         this.#accounts.delete(account)
       }
+    }
+  }
+
+  async #announceChallenges(nowS: number): Promise<void> {
+    const challenges = this.#challenges
+    this.#challenges = []
+    for (const challenge of challenges) {
+      if (challenge.untilS >= nowS) this.#options.onChallenge(challenge)
+      else await this.#options.store.del(CHALLENGE + challenge.requestId)
     }
   }
 

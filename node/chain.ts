@@ -42,7 +42,7 @@ export type ChainOptions = {
   readonly settleAfterMs?: number
   /** Most that is ever offered for one unit of gas. Default 300 gwei. wei. */
   readonly maxFeeWei?: bigint
-  /** Polls without being mined after which a fee is raised. Default: three slots' worth. */
+  /** Polls without being mined after which a fee is raised. Default: two slots' worth. */
   readonly replaceAfterPolls?: number
   /** Block of the deployment. Without it the node is asked, which needs one that keeps old state. */
   readonly deploymentBlock?: number
@@ -76,7 +76,8 @@ const DEFAULT_POLL_MS = 1_000
 const DEFAULT_SETTLE_AFTER_MS = 60_000
 /** Ten times an ordinary day's base fee and more; above it, waiting is cheaper than what is at stake. */
 const DEFAULT_MAX_FEE_WEI = 300_000_000_000n
-const SLOTS_BEFORE_RAISE = 3
+/** A proof has three slots to be committed in: the raise must come before the last. */
+const SLOTS_BEFORE_RAISE = 2
 const FIRST_BLOCK = 'chain/first-block'
 
 const endpoint = (rpcUrl: string) =>
@@ -144,7 +145,9 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
     judge,
     wake,
   })
-  const settleAfterMs = wiring.settleAfterMs ?? DEFAULT_SETTLE_AFTER_MS
+  // A receipt protects its prover's bond only once it is settled: on short windows it must not wait long.
+  const latestMs = (params.claimWindowS * 1_000) / 4
+  const settleAfterMs = Math.min(wiring.settleAfterMs ?? DEFAULT_SETTLE_AFTER_MS, latestMs)
   const settling = await Settling.open({ ...shared, transactions, settleAfterMs, now, wake })
   const listener: Parts['listener'] = { hear: () => {} }
   const watcher: ChainWatcher = await ChainWatcher.open({
@@ -152,9 +155,8 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
     confirmations,
     firstBlock,
     onEvent: (event) => listener.hear(event),
-    onChallenge: (challenge) => {
-      if (challenge.prover === account) void showStart(challenge, disputes, wiring)
-    },
+    self: account,
+    onChallenge: (challenge) => void showStart(challenge, disputes, wiring),
     onRollback: (ancestor) => transactions.undone(ancestor),
     onUndone: (rollback) => reportUndone(rollback, wiring),
   })

@@ -1,6 +1,7 @@
 /**
- * How far the peers' clocks are from ours. Messages carry absolute ms, so a node whose clock is off loses auctions
- * or accepts what it cannot deliver; it shows the difference and trades only while it is small.
+ * How far the peers' clocks are from ours. Messages carry absolute ms, so a node whose clock is off
+ * loses auctions or accepts what it cannot deliver; it shows the difference and trades only while
+ * it is small.
  */
 import type { Hex } from '#protocol/schema'
 import type { Host } from './host.ts'
@@ -8,7 +9,9 @@ import type { Log } from './log.ts'
 import { ask, serve } from './streams.ts'
 
 export type ClockWatch = {
-  /** Median of (peers' clocks − ours) in ms and how many peers it rests on; `null` before the first. */
+  /**
+   * Median of (peers' clocks − ours) in ms and how many peers it rests on; `null` before the first.
+   */
   readonly offset: () => { readonly offsetMs: number; readonly peers: number } | null
   readonly stop: () => Promise<void>
 }
@@ -30,8 +33,8 @@ const ASK_LIMIT_MS = 2_000
 const MAX_SAMPLES = 64
 
 /**
- * Asks every peer for its time once, when it connects, and answers the same question. The median stands
- * against a minority of liars; a peer's sample leaves with the peer.
+ * Asks every peer for its time once, when it connects, and answers the same question. The median
+ * stands against a minority of liars; a peer's sample leaves with the peer.
  */
 export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch> {
   const { host, protocol, now } = options

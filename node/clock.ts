@@ -1,9 +1,14 @@
-/** Time for the node: the one place that reads the system's clock for the market, and its alarms. */
+/**
+ * Time for the node: the one place that reads the system's clock for the market, and its alarms.
+ */
 
 export type Clock = {
   /** ms since the Unix epoch. */
   readonly now: () => number
-  /** Runs `run` once, at `at` ms since the epoch or just after, never before. Returns the cancellation. */
+  /**
+   * Runs `run` once, at `at` ms since the epoch or just after, never before. Returns the
+   * cancellation.
+   */
   readonly wake: (at: number, run: () => void) => () => void
 }
 
@@ -11,7 +16,7 @@ export type Clock = {
 const SLICE_MS = 1_000
 
 export const systemClock: Clock = {
-  now: Date.now,
+  now: () => Date.now(),
   wake: (at, run) => {
     let timer: NodeJS.Timeout
     const arm = (): void => {

@@ -39,7 +39,11 @@ type ChainEffect = Extract<
 /** The prover's part (`proving.ts`); absent on nodes that do not prove. */
 export type ProverActions = {
   readonly [K in 'fetch' | 'prove' | 'abort' | 'deliver']: (requestId: Id) => void
-} & { readonly accept: (message: Extract<Effect, { kind: 'accept' }>['message']) => void }
+} & {
+  readonly accept: (message: Extract<Effect, { kind: 'accept' }>['message']) => void
+  /** We bid for this builder's request: have a connection by the time of the award. */
+  readonly approach: (builderPeer: Hex) => void
+}
 
 /** The builder's streams (`exchange.ts`). */
 export type Counter = {
@@ -266,7 +270,8 @@ export class Engine {
   }
 
   async #bid({ request, priceWei, readyAt }: Extract<Effect, { kind: 'bid' }>): Promise<void> {
-    const { auctionKey } = request.message
+    const { auctionKey, builderPeer } = request.message
+    this.#ports.prover?.approach(builderPeer)
     await this.say(await this.#ports.signer.bid(request.id, auctionKey, priceWei, readyAt))
   }
 

@@ -1,10 +1,11 @@
 /**
- * Messages to everyone: home of gossipsub. It carries bytes and asks `validate` about each; nothing here knows
- * what they say. Peers do not sign what they relay (StrictNoSign): our messages carry their own signatures.
+ * Messages to everyone: home of gossipsub. It carries bytes and asks `validate` about each; nothing
+ * here knows what they say. Peers do not sign what they relay (StrictNoSign): our messages carry
+ * their own signatures.
  *
- * Before any of that, every peer has an allowance of messages and bytes a second, and the number of validations
- * at once is bounded. What is dropped there is dropped before gossipsub remembers its id, so a flooding peer
- * cannot keep a message of somebody else from us by sending it first.
+ * Before any of that, every peer has an allowance of messages and bytes a second, and the number of
+ * validations at once is bounded. What is dropped there is dropped before gossipsub remembers its
+ * id, so a flooding peer cannot keep a message of somebody else from us by sending it first.
  */
 import { hash } from 'node:crypto'
 import {
@@ -24,12 +25,18 @@ import type { HostService } from './peers.ts'
 export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 
 export type GossipLimits = {
-  /** What one peer may send, on average and in one go. A peer relays everyone's messages, so this is the network's rate. */
+  /**
+   * What one peer may send, on average and in one go. A peer relays everyone's messages, so this is
+   * the network's rate.
+   */
   readonly messagesPerSecond: number
   readonly messagesAtOnce: number
   readonly bytesPerSecond: number
   readonly bytesAtOnce: number
-  /** Messages being validated at once, of all peers and of one; more than the market holds, or held ones would stop the rest. */
+  /**
+   * Messages being validated at once, of all peers and of one; more than the market holds, or held
+   * ones would stop the rest.
+   */
   readonly maxValidating: number
   readonly maxValidatingPerPeer: number
   /** An undecided message is ignored after this. ms. */
@@ -37,8 +44,8 @@ export type GossipLimits = {
 }
 
 /**
- * Reasons: one process handles about 2,000 deliveries a second (FACTS); an auction of 1,000 bids is 1,000
- * messages of 500 bytes within 400 ms, from each of 8 peers. The market holds at most 2,048.
+ * Reasons: one process handles about 2,000 deliveries a second (FACTS); an auction of 1,000 bids is
+ * 1,000 messages of 500 bytes within 400 ms, from each of 8 peers. The market holds at most 2,048.
  */
 export const defaultGossipLimits: GossipLimits = {
   messagesPerSecond: 2_000,
@@ -58,8 +65,8 @@ export type GossipOptions = {
   /** Longest message of each kind; longer ones are rejected unread. Bytes. */
   readonly maxBytes: Readonly<Record<GossipKind, number>>
   /**
-   * Judges a message of a peer, once. `accept` passes it on, `ignore` and `reject` do not, `reject` costs the peer
-   * score. A throw is a bug: logged, and the message is ignored.
+   * Judges a message of a peer, once. `accept` passes it on, `ignore` and `reject` do not, `reject`
+   * costs the peer score. A throw is a bug: logged, and the message is ignored.
    */
   readonly validate: (
     kind: GossipKind,
@@ -76,7 +83,10 @@ export type GossipOptions = {
 export type Gossip = {
   /** For `createHost`, which starts and stops it. */
   readonly service: HostService
-  /** Sends to the topic's peers; with none it resolves too. Throws when the message is longer than allowed. */
+  /**
+   * Sends to the topic's peers; with none it resolves too. Throws when the message is longer than
+   * allowed.
+   */
   readonly publish: (kind: GossipKind, data: Uint8Array) => Promise<void>
   /** Connected peers that listen to the topic. */
   readonly subscribers: (kind: GossipKind) => number
@@ -90,13 +100,21 @@ export type Gossip = {
 
 /** Mesh degree: reach 99.8 % with half the nodes silent, against 94.4 % with 4 (FACTS). */
 const DEGREE = { D: 8, Dlo: 6, Dhi: 12, Dscore: 6, Dout: 3 }
-/** A rejected message costs 10 × its square, half of it forgotten in 69 s: three and the peer is not heard. */
+/**
+ * A rejected message costs 10 × its square, half of it forgotten in 69 s: three and the peer is not
+ * heard.
+ */
 const REJECTED_WEIGHT = -10
 const REJECTED_DECAY = 0.99
-/** Time in the mesh earns up to 3 a topic within five minutes: enough to tell old peers from new. */
+/**
+ * Time in the mesh earns up to 3 a topic within five minutes: enough to tell old peers from new.
+ */
 const MESH_SECONDS = 300
 const MESH_WEIGHT = 0.01
-/** A trusted peer's score from the start, and what a peer needs for its peer exchange to be followed. */
+/**
+ * A trusted peer's score from the start, and what a peer needs for its peer exchange to be
+ * followed.
+ */
 const TRUSTED_SCORE = 5
 const EXCHANGE_SCORE = 1
 
@@ -238,7 +256,10 @@ function admitFirst(router: Router, admission: Admission): void {
 
 type Account = { messages: number; bytes: number; at: number; validating: number }
 
-/** Above this many accounts, those of peers that have been quiet are forgotten: they would be full again. */
+/**
+ * Above this many accounts, those of peers that have been quiet are forgotten: they would be full
+ * again.
+ */
 const MAX_ACCOUNTS = 1_024
 
 /** Each peer's allowance, refilled by time, and the count of messages in work. */

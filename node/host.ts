@@ -1,6 +1,6 @@
 /**
- * Who we are connected to: home of libp2p. Peers are named by the raw Ed25519 key of their peer id, as in
- * `ProofRequest.builderPeer`; libp2p's own types leave this file only as streams.
+ * Who we are connected to: home of libp2p. Peers are named by the raw Ed25519 key of their peer id,
+ * as in `ProofRequest.builderPeer`; libp2p's own types leave this file only as streams.
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -25,13 +25,18 @@ import {
   HostError,
   type HostLimits,
   type HostOptions,
+  listenError,
   type PeerEvent,
+  unreachable,
 } from './peers.ts'
 
 export type { Channel, Host, HostLimits, HostOptions, HostService, PeerEvent } from './peers.ts'
 export { HostError } from './peers.ts'
 
-/** Raw Ed25519 key of a peer id; `null` for the other key types, which have no place in our messages. */
+/**
+ * Raw Ed25519 key of a peer id; `null` for the other key types, which have no place in our
+ * messages.
+ */
 export function peerKeyOf(peerId: PeerId): Hex | null {
   if (peerId.type !== 'Ed25519') return null
   return `0x${Buffer.from(peerId.publicKey.raw).toString('hex')}`
@@ -62,8 +67,8 @@ const KEPT_TAG = { 'proofwire-kept': { value: 1_000 } }
 const MAX_OUTBOUND_STREAMS = 256
 
 /**
- * Starts the node's networking. Throws `HostError`: `ADDRESS_IN_USE`, `ADDRESS_BAD`. Bootstrap peers that are down
- * do not fail it; they are dialled on in the background.
+ * Starts the node's networking. Throws `HostError`: `ADDRESS_IN_USE`, `ADDRESS_BAD`. Bootstrap
+ * peers that are down do not fail it; they are dialled on in the background.
  */
 export async function createHost(options: HostOptions): Promise<Host> {
   const limits = { ...defaultHostLimits, ...options.limits }
@@ -74,8 +79,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const first = options.bootstrap
     .map((text) => parseAddress(text, 'bootstrap'))
     .filter((address) => peerKeyIn(address, 'bootstrap') !== peerKey)
-  // Addresses inside a private network are only dialled by nodes that were told of one: otherwise any peer
-  // could make this machine knock at its neighbours' doors.
+  // Addresses inside a private network are only dialled by nodes that were told of one: otherwise
+  // any peer could make this machine knock at its neighbours' doors.
   const isLocal = [...listen, ...announce, ...first].some(isPrivateAddress)
 
   const libp2p = await createLibp2p({
@@ -126,8 +131,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
 }
 
 /**
- * Our DHT only finds peers. Records and provider lists of strangers would fill memory without bound, so their
- * messages have no handler: libp2p resets the stream.
+ * Our DHT only finds peers. Records and provider lists of strangers would fill memory without
+ * bound, so their messages have no handler: libp2p resets the stream.
  */
 function refuseRecords(dht: object): void {
   const { rpc } = dht as { rpc?: { handlers?: Record<string, unknown> } }
@@ -231,7 +236,8 @@ class RunningHost implements Host {
         await this.#libp2p.dial(first, { signal: limit })
         return peerKey
       }
-      // Looked up before dialling, never by the dial itself: the search would wait for that dial in turn.
+      // Looked up before dialling, never by the dial itself: the search would wait for that dial in
+      // turn.
       const dialled = (await this.#hasAddress(peerId)) && (await this.#isDialled(peerId, limit))
       if (!dialled) {
         await this.#libp2p.peerRouting.findPeer(peerId, { signal: limit })
@@ -380,17 +386,3 @@ function isPrivateAddress(address: Multiaddr): boolean {
     return true
   }
 }
-
-function listenError(listen: readonly string[], cause: unknown): HostError {
-  const text = cause instanceof Error ? cause.message : String(cause)
-  const where = listen.join(', ')
-  if (text.includes('EADDRINUSE')) {
-    const advice = 'Stop the other program, or set listen to another port (0 takes a free one)'
-    return new HostError('ADDRESS_IN_USE', `The port of ${where} is in use. ${advice}.`, { cause })
-  }
-  const advice = 'Check that listen names an address of this machine and a port you may open'
-  return new HostError('ADDRESS_BAD', `Cannot listen at ${where}: ${text}. ${advice}.`, { cause })
-}
-
-const unreachable = (target: string, cause: unknown): HostError =>
-  new HostError('UNREACHABLE', `Peer ${target} cannot be reached`, { cause })

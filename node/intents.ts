@@ -18,6 +18,8 @@ export type DropReason =
   | 'reverted'
   /** The builder has nothing to pay it from; it stays owed. */
   | 'unpaid'
+  /** The account cannot pay for it, and the chain cannot tell later whether it is still wanted. */
+  | 'no-funds'
   /** A transaction sent from elsewhere took its nonce, and the chain cannot tell whether it is still wanted. */
   | 'nonce-taken'
   /** The node is closing; the intent is stored and goes on at the next start. */

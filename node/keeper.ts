@@ -1,13 +1,15 @@
 /**
- * Keeps the connections that matter: bootstrap peers for ever, builders we bid for as long as they are wanted.
- * A peer that is down is dialled again by a timer, ever later up to a cap, and at once begins anew when a
- * connection that stood is lost.
+ * Keeps the connections that matter: bootstrap peers for ever, builders we bid for as long as they
+ * are wanted. A peer that is down is dialled again by a timer, ever later up to a cap, and at once
+ * begins anew when a connection that stood is lost.
  */
 import type { Hex } from '#protocol/schema'
 import type { Log } from './log.ts'
 
 export type KeeperOptions = {
-  /** Resolves once connected; rejects when the peer cannot be reached. Bounded in time by itself. */
+  /**
+   * Resolves once connected; rejects when the peer cannot be reached. Bounded in time by itself.
+   */
   readonly dial: (peerKey: Hex, signal: AbortSignal) => Promise<unknown>
   readonly isConnected: (peerKey: Hex) => boolean
   /** Most peers kept besides those kept for ever; the longest kept leaves first. */
@@ -35,8 +37,8 @@ export class Keeper {
   }
 
   /**
-   * Connects and stays connected until `release`. Returns the peers that had to leave for it, which is none
-   * for a peer kept `forever` (a bootstrap peer).
+   * Connects and stays connected until `release`. Returns the peers that had to leave for it, which
+   * is none for a peer kept `forever` (a bootstrap peer).
    */
   keep(peerKey: Hex, options: { readonly forever: boolean }): readonly Hex[] {
     if (this.#kept.has(peerKey) || this.#stopping.signal.aborted) return []

@@ -1,6 +1,6 @@
 /**
- * Keys on disk: the account's (a hex file or Web3 Secret Storage version 3, the format of every wallet) and the
- * peer's seed. Nothing here logs or returns a secret but the key itself.
+ * Keys on disk: the account's (a hex file or Web3 Secret Storage version 3, the format of every
+ * wallet) and the peer's seed. Nothing here logs or returns a secret but the key itself.
  */
 import {
   createCipheriv,
@@ -64,8 +64,8 @@ const KEY_BYTES = 32
 const pbkdf2Async = promisify(pbkdf2)
 
 /**
- * Reads an account's key: a file of 64 hex digits, or a version 3 keystore, for which a password is needed.
- * Throws `KeyfileError`.
+ * Reads an account's key: a file of 64 hex digits, or a version 3 keystore, for which a password is
+ * needed. Throws `KeyfileError`.
  */
 export async function loadAccount(path: string, source: PasswordSource = {}): Promise<Account> {
   const { text, warnings } = await readSecret(path, 'Set keyFile to your key, or make one')
@@ -80,8 +80,8 @@ export async function loadAccount(path: string, source: PasswordSource = {}): Pr
 }
 
 /**
- * Encrypts a key with the password and writes it, readable by its owner only. Never overwrites a file:
- * throws `KeyfileError` `EXISTS`. `scryptN` is lowered by tests alone.
+ * Encrypts a key with the password and writes it, readable by its owner only. Never overwrites a
+ * file: throws `KeyfileError` `EXISTS`. `scryptN` is lowered by tests alone.
  */
 export async function createKeyfile(
   path: string,
@@ -115,8 +115,8 @@ export async function createKeyfile(
 }
 
 /**
- * The 32 byte Ed25519 seed behind this node's peer id; made at the first run. Whoever loses it gets a new
- * peer id and loses no money. Throws `KeyfileError`.
+ * The 32 byte Ed25519 seed behind this node's peer id; made at the first run. Whoever loses it gets
+ * a new peer id and loses no money. Throws `KeyfileError`.
  */
 export async function loadPeerSeed(path: string): Promise<Uint8Array> {
   const exists = await stat(path).then(
@@ -216,11 +216,16 @@ async function decrypt(path: string, keystore: Keystore, password: string): Prom
   return Buffer.concat([decipher.update(keystore.ciphertext), decipher.final()])
 }
 
-/** Of Web3 Secret Storage: keccak256(second half of the derived key ‖ ciphertext), hex without `0x`. */
+/**
+ * Of Web3 Secret Storage: keccak256(second half of the derived key ‖ ciphertext), hex without `0x`.
+ */
 const macOf = (derived: Buffer, ciphertext: Buffer): string =>
   keccak(Buffer.concat([derived.subarray(16, 32), ciphertext])).slice(2)
 
-/** node:crypto refuses costs that the format's own example has, so this is the JavaScript one: a second, once. */
+/**
+ * node:crypto refuses costs that the format's own example has, so this is the JavaScript one: a
+ * second, once.
+ */
 async function deriveScrypt(password: string, salt: Buffer, N: number, r: number, p: number) {
   const maxmem = 128 * r * (N + p + 1)
   return Buffer.from(await scryptAsync(password, salt, { N, r, p, dkLen: 32, maxmem }))

@@ -1,6 +1,6 @@
 /**
- * The node's log: one line an event, for people or as JSON. It never throws and never lets a peer's bytes
- * break a line, because much of what it prints was written by strangers.
+ * The node's log: one line an event, for people or as JSON. It never throws and never lets a peer's
+ * bytes break a line, because much of what it prints was written by strangers.
  */
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -19,7 +19,9 @@ export type LogOptions = {
   /** The least level that is printed; `silent` prints nothing. */
   readonly level: LogLevel | 'silent'
   readonly format: 'human' | 'json'
-  /** Takes one line with its line end. Default: standard error, so that standard output stays data. */
+  /**
+   * Takes one line with its line end. Default: standard error, so that standard output stays data.
+   */
   readonly write?: (line: string) => void
   /** ms since the Unix epoch. */
   readonly now?: () => number
@@ -39,7 +41,9 @@ const MAX_TEXT = 2_000
 const MAX_DEPTH = 6
 const MAX_ITEMS = 100
 
-/** Makes a log. Lines longer than their limits are cut, unreadable values are named, nothing throws. */
+/**
+ * Makes a log. Lines longer than their limits are cut, unreadable values are named, nothing throws.
+ */
 export function createLog(options: LogOptions): Log {
   const write = options.write ?? writeToStandardError
   const now = options.now ?? Date.now
@@ -112,7 +116,9 @@ function escaped(value: unknown): string {
 const cut = (text: string): string =>
   text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}… (${text.length} characters)`
 
-/** What JSON can say of any value: bigint as decimal text, bytes as hex, errors by message and code. */
+/**
+ * What JSON can say of any value: bigint as decimal text, bytes as hex, errors by message and code.
+ */
 function toPlain(value: unknown, depth: number, above: Set<object>): unknown {
   if (typeof value === 'string') return cut(value)
   if (typeof value === 'bigint') return cut(value.toString())

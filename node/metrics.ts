@@ -1,7 +1,7 @@
 /**
- * What the node counts, for Prometheus: home of prom-client. Every node has a registry of its own, so that
- * several in one process do not add up. Labels are literals of ours (kinds, verdicts, refusal codes), never
- * a peer's text: each new label value costs memory for ever.
+ * What the node counts, for Prometheus: home of prom-client. Every node has a registry of its own,
+ * so that several in one process do not add up. Labels are literals of ours (kinds, verdicts,
+ * refusal codes), never a peer's text: each new label value costs memory for ever.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
@@ -23,7 +23,9 @@ export type Metrics = {
   readonly setQueueLength: (queue: string, length: number) => void
   /** Peers' clocks less ours, ms. */
   readonly setClockOffset: (offsetMs: number) => void
-  /** Text exposition format 0.0.4; also closes the interval the event loop's lag is measured over. */
+  /**
+   * Text exposition format 0.0.4; also closes the interval the event loop's lag is measured over.
+   */
   readonly render: () => Promise<string>
   readonly contentType: string
   readonly stop: () => void

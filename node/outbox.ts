@@ -1,7 +1,7 @@
 /**
- * Store, then perform: work that must survive a crash (handing over a proof, settling a receipt) is written
- * down first, done until it is done, and only then forgotten. A crash repeats an item, never loses one, so
- * performing must be harmless twice.
+ * Store, then perform: work that must survive a crash (handing over a proof, settling a receipt) is
+ * written down first, done until it is done, and only then forgotten. A crash repeats an item,
+ * never loses one, so performing must be harmless twice.
  */
 import type { Log } from './log.ts'
 import type { Store } from './store.ts'
@@ -15,7 +15,10 @@ export type Perform = (key: string, payload: Uint8Array, signal: AbortSignal) =>
 export type OutboxOptions = {
   /** Names the queue inside the store; printable, without `/`. */
   readonly name: string
-  /** Most items waiting. Each is an obligation, so a full outbox refuses the new one, not the oldest. */
+  /**
+   * Most items waiting. Each is an obligation, so a full outbox refuses the new one, not the
+   * oldest.
+   */
   readonly maxItems: number
   /** Most items performed at once. */
   readonly concurrency: number
@@ -29,9 +32,7 @@ export type OutboxOptions = {
 export class OutboxFullError extends Error {
   readonly code = 'OUTBOX_FULL'
   constructor(name: string, maxItems: number) {
-    super(
-      `The ${name} outbox is full (${maxItems} items wait); new ones are refused until some are done`,
-    )
+    super(`The ${name} outbox is full: ${maxItems} items wait, new ones are refused`)
     this.name = 'OutboxFullError'
   }
 }
@@ -47,7 +48,9 @@ type Item = {
 
 type StoredItem = { readonly key: string; readonly payload: Uint8Array }
 
-/** Digits of an item's place in the queue: 10¹⁵ items before the order of text and number differ. */
+/**
+ * Digits of an item's place in the queue: 10¹⁵ items before the order of text and number differ.
+ */
 const PLACE_DIGITS = 15
 
 export class Outbox {
@@ -82,8 +85,9 @@ export class Outbox {
   }
 
   /**
-   * Writes the item down, with `sync` through to the disk, and performs it once started. A key that waits
-   * already is left as it is (`present`), once it is stored. Throws `OutboxFullError`, `StoreError`.
+   * Writes the item down, with `sync` through to the disk, and performs it once started. A key that
+   * waits already is left as it is (`present`), once it is stored. Throws `OutboxFullError`,
+   * `StoreError`.
    */
   async enqueue(
     key: string,
@@ -127,7 +131,10 @@ export class Outbox {
     return this.#items.has(key)
   }
 
-  /** Performs nothing more and resolves when what runs has returned. What is left waits for the next run. */
+  /**
+   * Performs nothing more and resolves when what runs has returned. What is left waits for the next
+   * run.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort()
     for (const item of this.#items.values()) if (item.timer !== null) clearTimeout(item.timer)

@@ -1,6 +1,6 @@
 /**
- * What the rest of the node knows of its networking: peers by their keys, streams by protocol. `host.ts` is the one
- * that makes it of libp2p.
+ * What the rest of the node knows of its networking: peers by their keys, streams by protocol.
+ * `host.ts` is the one that makes it of libp2p.
  */
 import type { Hex } from '#protocol/schema'
 import type { Log } from './log.ts'
@@ -64,18 +64,24 @@ export type Host = {
   readonly addresses: () => readonly string[]
   readonly peers: () => readonly Hex[]
   /**
-   * Connects to a multiaddr or a peer key: by the standing connection, else by known addresses, else by looking
-   * the key up in the DHT. Returns the peer's key. Throws `HostError` `UNREACHABLE` within `connectMs`.
+   * Connects to a multiaddr or a peer key: by the standing connection, else by known addresses,
+   * else by looking the key up in the DHT. Returns the peer's key. Throws `HostError` `UNREACHABLE`
+   * within `connectMs`.
    */
   readonly connect: (target: string, signal?: AbortSignal) => Promise<Hex>
   /** Tells of each peer's first connection and of the end of its last. Returns the cancellation. */
   readonly onPeer: (listener: (event: PeerEvent) => void) => () => void
-  /** Stay connected to this peer: dialled again whenever it is lost, and not closed to make room. */
+  /**
+   * Stay connected to this peer: dialled again whenever it is lost, and not closed to make room.
+   */
   readonly protect: (peerKey: Hex) => void
   readonly unprotect: (peerKey: Hex) => void
   /** Opens a stream, connecting first where needed. Throws `HostError` or libp2p's own errors. */
   readonly open: (peerKey: Hex, protocol: string, signal: AbortSignal) => Promise<Channel>
-  /** Takes streams of a protocol; above `maxStreams` of one peer they are reset. Returns the end of it. */
+  /**
+   * Takes streams of a protocol; above `maxStreams` of one peer they are reset. Returns the end of
+   * it.
+   */
   readonly handle: (
     protocol: string,
     maxStreams: number,
@@ -95,3 +101,19 @@ export class HostError extends Error {
     this.code = code
   }
 }
+
+/** Why listening failed, and what to do about it. */
+export function listenError(listen: readonly string[], cause: unknown): HostError {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  const where = listen.join(', ')
+  if (text.includes('EADDRINUSE')) {
+    const advice = 'Stop the other program, or set listen to another port (0 takes a free one)'
+    return new HostError('ADDRESS_IN_USE', `The port of ${where} is in use. ${advice}.`, { cause })
+  }
+  const advice = 'Check that listen names an address of this machine and a port you may open'
+  return new HostError('ADDRESS_BAD', `Cannot listen at ${where}: ${text}. ${advice}.`, { cause })
+}
+
+/** No address of the peer answered in time. */
+export const unreachable = (target: string, cause: unknown): HostError =>
+  new HostError('UNREACHABLE', `Peer ${target} cannot be reached`, { cause })

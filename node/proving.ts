@@ -11,6 +11,7 @@ import { keccak } from '#protocol/signature'
 import type { Clock } from './clock.ts'
 import { ExchangeRefused, type ProverExchange } from './exchange.ts'
 import type { Log } from './log.ts'
+import type { Host } from './peers.ts'
 import { ownKey, type Signer } from './signer.ts'
 import { encodeJson, type Store } from './store.ts'
 import type { Verifier } from './verifier.ts'
@@ -34,6 +35,7 @@ export type ProvingPorts = {
   readonly log: Log
   readonly verifier: Verifier
   readonly exchange: ProverExchange
+  readonly host: Pick<Host, 'connect' | 'protect' | 'unprotect'>
   readonly role: ProverRole
   readonly feed: (input: Input) => Verdict
   readonly feedStored: (input: Input) => Promise<Verdict>
@@ -43,12 +45,18 @@ export type ProvingPorts = {
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_000
 
+/** Builders whose connections are kept: a cold dial costs six round trips of an auction's time. */
+const KEPT_BUILDERS = 32
+
 export class Proving {
   readonly #ports: ProvingPorts
   /** One signal a job, while any step of it runs. */
   readonly #aborts = new Map<Id, AbortController>()
   /** Steps under way, by name: an effect repeated after a restart or a retry does not run twice. */
   readonly #running = new Set<string>()
+
+  /** Builders we bid for lately, oldest first: connections to them are kept. */
+  readonly #builders = new Set<Hex>()
 
   constructor(ports: ProvingPorts) {
     this.#ports = ports
@@ -88,6 +96,21 @@ export class Proving {
         return this.#isTaken(this.#ports.feed({ kind: 'message', from: receipt })) ? receipt : null
       })
     })
+
+  readonly approach = (builderPeer: Hex): void => {
+    const { host, log } = this.#ports
+    this.#builders.delete(builderPeer)
+    this.#builders.add(builderPeer)
+    const [oldest] = this.#builders
+    if (this.#builders.size > KEPT_BUILDERS && oldest) {
+      this.#builders.delete(oldest)
+      host.unprotect(oldest)
+    }
+    host.protect(builderPeer)
+    host
+      .connect(builderPeer)
+      .catch((error: unknown) => log.debug('builder not reached', { builderPeer, error }))
+  }
 
   readonly abort = (requestId: Id): void => {
     this.#aborts.get(requestId)?.abort()

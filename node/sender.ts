@@ -17,10 +17,11 @@ export type Version = {
 
 /** `refused`: the node answered no (no funds, fee too low). */
 export type Broadcast = 'sent' | { readonly refused: string }
-/** `revert`: the contract refuses, with this data if it gave any. `refused`: the node cannot say. */
+/** `revert`: the contract refuses, with this data or `null`. `refused`: the node has a reason of its own. */
 export type Estimate =
   | { readonly gas: bigint }
   | { readonly revert: Hex | null; readonly answer: string }
+  | { readonly refused: string }
 
 export type SenderOptions = {
   readonly client: PublicClient
@@ -44,8 +45,8 @@ export class Sender {
   }
 
   /**
-   * Gas limit of an intent, with a quarter to spare because the state may differ when it is mined. Throws what
-   * the RPC throws when it cannot say.
+   * Gas limit of an intent, with a quarter to spare because the state may differ when it is mined. Throws when
+   * the node was not reached.
    */
   async estimate({ to, data, valueWei }: Intent): Promise<Estimate> {
     const { client, account } = this.#options
@@ -53,10 +54,17 @@ export class Sender {
       const gas = await client.estimateGas({ account: account.address, to, data, value: valueWei })
       return { gas: (gas * 5n) / 4n }
     } catch (error) {
+      const answer = answerOf(error)
+      if (answer === null) throw error
       const revert = revertOf(error)
-      if (revert === undefined) throw error
-      return { revert, answer: answerOf(error) ?? '' }
+      return revert === undefined ? { refused: answer } : { revert, answer }
     }
+  }
+
+  /** What the account has for value and gas. wei. */
+  balanceWei(): Promise<bigint> {
+    const { client, account } = this.#options
+    return client.getBalance({ address: account.address })
   }
 
   /** Fees of a first version, or of one that replaces `from`; `null` while the cap forbids it. */

@@ -137,9 +137,12 @@ export class Settling {
   async #worthSending(candidates: readonly Waiting[], now: number): Promise<Waiting[]> {
     const { settlement } = this.#options
     const members: Waiting[] = []
-    for (const waiting of candidates) {
+    const resolved = await Promise.all(
+      candidates.map(({ receipt }) => settlement.isResolved(receipt.message)),
+    )
+    for (const [i, waiting] of candidates.entries()) {
       const { message } = waiting.receipt
-      if (!(await settlement.isResolved(message))) members.push(waiting)
+      if (!resolved[i]) members.push(waiting)
       else if ((await settlement.dues(message)).owedWei === 0n) {
         await this.#forget(waiting, dropped('resolved'))
       } else if (await this.#hasMoney(message)) members.push(waiting)

@@ -1,12 +1,14 @@
 /**
- * The node's disk: home of level. Keys are short ASCII paths (`job/0x…`), values bytes or strict JSON. A write
- * with `sync` is on the disk when its promise resolves; without, a crash of the machine may lose the last
- * ones, but never their order and never half of a batch.
+ * The node's disk: home of level. Keys are short ASCII paths (`job/0x…`), values bytes or strict
+ * JSON. A write with `sync` is on the disk when its promise resolves; without, a crash of the
+ * machine may lose the last ones, but never their order and never half of a batch.
  */
 import { Level } from 'level'
 
 export type WriteOptions = {
-  /** Wait until the disk has it (fsync). For awards, acceptances, receipts, nonces: what binds us. */
+  /**
+   * Wait until the disk has it (fsync). For awards, acceptances, receipts, nonces: what binds us.
+   */
   readonly sync?: boolean
 }
 
@@ -58,9 +60,9 @@ const MAX_KEY_LENGTH = 256
 const AFTER_PRINTABLE = '\u007f'
 
 /**
- * Opens the folder, making it when missing. One process at a time.
- * Throws `StoreError`: `LOCKED` when another process has it open, `CORRUPTED` when the files are damaged,
- * `UNREADABLE` when the folder cannot be read or written.
+ * Opens the folder, making it when missing. One process at a time. Throws `StoreError`: `LOCKED`
+ * when another process has it open, `CORRUPTED` when the files are damaged, `UNREADABLE` when the
+ * folder cannot be read or written.
  */
 export async function openStore(folder: string): Promise<Store> {
   const level = new Level<string, Uint8Array>(folder, {
@@ -132,7 +134,7 @@ function checkKey(key: string): string {
 }
 
 const RECOVER =
-  'Move the folder away and start again: what is on the chain is read again, jobs in flight are lost'
+  'Move the folder away and start again: the chain is read again, jobs in flight are lost'
 
 function openError(folder: string, error: unknown): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
@@ -156,9 +158,9 @@ const BIGINT = '$bigint'
 const BYTES = '$bytes'
 
 /**
- * JSON of plain data: objects, arrays, text, booleans, null, finite numbers, bigint and bytes. Reading gives back
- * the same, so anything else (a Map, a class, NaN, undefined in a list, a name beginning with `$`) throws
- * `TypeError`. A property that is undefined is left out.
+ * JSON of plain data: objects, arrays, text, booleans, null, finite numbers, bigint and bytes.
+ * Reading gives back the same, so anything else (a Map, a class, NaN, undefined in a list, a name
+ * beginning with `$`) throws `TypeError`. A property that is undefined is left out.
  */
 export function encodeJson(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(tag(value, 0)), 'utf8')

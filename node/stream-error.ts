@@ -1,6 +1,8 @@
 /** What a question over a stream can end in besides an answer. */
 
-/** A handler throws it to refuse; `code` travels to the asker: ASCII, at most 64 bytes, else cut. */
+/**
+ * A handler throws it to refuse; `code` travels to the asker: ASCII, at most 64 bytes, else cut.
+ */
 export class StreamRefusal extends Error {
   readonly code: string
   constructor(code: string) {
@@ -11,9 +13,10 @@ export class StreamRefusal extends Error {
 }
 
 /**
- * `REFUSED` (with `reason`, the handler's code) and `BUSY` are the peer's answers. `UNREACHABLE`: no connection or
- * no such protocol. `LOST`: the stream broke. `EXPIRED`: the time limit passed. `ABORTED`: by the caller.
- * `TOO_LARGE`: the response is longer than asked for. `MALFORMED`: the peer does not speak this protocol.
+ * `REFUSED` (with `reason`, the handler's code) and `BUSY` are the peer's answers. `UNREACHABLE`:
+ * no connection or no such protocol. `LOST`: the stream broke. `EXPIRED`: the time limit passed.
+ * `ABORTED`: by the caller. `TOO_LARGE`: the response is longer than asked for. `MALFORMED`: the
+ * peer does not speak this protocol.
  */
 export type StreamErrorCode =
   | 'REFUSED'

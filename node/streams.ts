@@ -1,7 +1,7 @@
 /**
- * Questions and answers over libp2p streams: home of it-pipe and it-length-prefixed. One stream carries one request
- * and one response. On the wire both are length-prefixed frames: a head, then the body in frames of 64 KiB, only
- * the last of which may be shorter.
+ * Questions and answers over libp2p streams: home of it-pipe and it-length-prefixed. One stream
+ * carries one request and one response. On the wire both are length-prefixed frames: a head, then
+ * the body in frames of 64 KiB, only the last of which may be shorter.
  *
  *   request head:  length of the body, u32 big endian
  *   response head: 0 ‖ length of the body, u32 | 1 ‖ code, ASCII, at most 64 bytes | 2 (busy)
@@ -23,8 +23,9 @@ export type ServeLimits = {
 }
 
 /**
- * Answers a request. `signal` aborts when the asker is gone or the time is over; `receivedAt` is when the
- * last byte came, ms since the Unix epoch. Throws `StreamRefusal` to refuse; anything else is a bug.
+ * Answers a request. `signal` aborts when the asker is gone or the time is over; `receivedAt` is
+ * when the last byte came, ms since the Unix epoch. Throws `StreamRefusal` to refuse; anything else
+ * is a bug.
  */
 export type Handler = (
   request: Uint8Array,
@@ -50,17 +51,21 @@ const REFUSED = 1
 const BUSY = 2
 /** A head is small and sent at once: a peer that needs longer is stalling. ms. */
 const HEAD_LIMIT_MS = 3_000
-/** The slowest link served, 64 KiB a second; below it a body takes a place others need. Bytes a ms. */
+/**
+ * The slowest link served, 64 KiB a second; below it a body takes a place others need. Bytes a ms.
+ */
 const LEAST_RATE = 64
-/** Streams of one peer beyond its places that are told `busy`; libp2p resets the rest unanswered. */
+/**
+ * Streams of one peer beyond its places that are told `busy`; libp2p resets the rest unanswered.
+ */
 const SPARE_STREAMS = 8
 
 /** How long a body of this length may take. ms. */
 const bodyLimitMs = (bytes: number): number => HEAD_LIMIT_MS + bytes / LEAST_RATE
 
 /**
- * Serves a protocol. Returns the end of it: no new requests, and those in progress are aborted. Nothing a
- * peer sends throws out of here; a handler's bug is logged and answered `INTERNAL`.
+ * Serves a protocol. Returns the end of it: no new requests, and those in progress are aborted.
+ * Nothing a peer sends throws out of here; a handler's bug is logged and answered `INTERNAL`.
  */
 export async function serve(
   host: Host,
@@ -134,8 +139,8 @@ async function answerOf(
   const receivedAt = Date.now()
   const expiring = AbortSignal.timeout(limits.timeLimitMs)
   const signal = AbortSignal.any([channel.closed, stopping, expiring])
-  // Nobody reads on while the handler works, so a peer that sends on would fill memory: it is cut off.
-  frames.expectEnd(channel)
+  // Nobody reads on while the handler works, so a peer that sends on would fill memory: it is cut
+  // off.
   try {
     const response = await orAbort(handler(request, peerKey, signal, receivedAt), signal)
     return { name: 'ok', head: headOf(OK, response.length), body: response }
@@ -169,8 +174,8 @@ async function respond(
 }
 
 /**
- * Asks a peer, dialling it where needed. Resolves with the response; throws `StreamError`. When the caller aborts
- * or the time is over, the stream is reset, so that the peer's handler stops too.
+ * Asks a peer, dialling it where needed. Resolves with the response; throws `StreamError`. When the
+ * caller aborts or the time is over, the stream is reset, so that the peer's handler stops too.
  */
 export async function ask(
   host: Host,
@@ -253,7 +258,9 @@ class Frames {
     return value.subarray()
   }
 
-  /** Memory grows with what came, not with what was announced; no frame is shorter than it could be. */
+  /**
+   * Memory grows with what came, not with what was announced; no frame is shorter than it could be.
+   */
   async body(length: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = []
     for (let left = length; left > 0; ) {
@@ -285,7 +292,9 @@ class Frames {
     return this.#ended
   }
 
-  /** Reads on to the end of the peer's side, or of the channel, and keeps nothing. Never rejects. */
+  /**
+   * Reads on to the end of the peer's side, or of the channel, and keeps nothing. Never rejects.
+   */
   discard(): Promise<void> {
     const readOn = async (): Promise<void> => {
       for (let done: boolean | undefined = false; !done; ) done = (await this.#frames.next()).done
@@ -323,7 +332,10 @@ function refusal(code: string): Answer {
   return { name: code, head: Buffer.concat([Uint8Array.of(REFUSED), text]), body: null }
 }
 
-/** The promise's outcome, unless the time is over first: then the channel is cut, which ends the promise too. */
+/**
+ * The promise's outcome, unless the time is over first: then the channel is cut, which ends the
+ * promise too.
+ */
 async function within<T>(limitMs: number, channel: Channel, promise: Promise<T>): Promise<T> {
   const slow = new StreamError('EXPIRED', `the peer stalled for more than ${limitMs} ms`)
   const timer = setTimeout(() => channel.abort(slow), limitMs)

@@ -199,7 +199,12 @@ export class Transactions {
     const { intent } = entry.stored
     const need = await needOf(intent)
     if (typeof need === 'object') return this.#drop(entry, need)
+    const balanceWei = await sender.balanceWei()
+    if (balanceWei < intent.valueWei) return this.#short(entry, need, balanceWei, intent.valueWei)
     const estimate = await sender.estimate(intent)
+    if ('refused' in estimate) {
+      return this.#say(entry, 'the node does not estimate a transaction', estimate)
+    }
     if ('revert' in estimate) {
       const { revert, answer } = estimate
       const verdict = revert ? judge(revert) : this.#puzzle(entry, answer)
@@ -208,10 +213,19 @@ export class Transactions {
     }
     const fees = await sender.fees(baseFeeWei, null)
     if (!fees) return this.#say(entry, 'the base fee is above the cap', { baseFeeWei })
+    const neededWei = intent.valueWei + estimate.gas * fees.maxFeeWei
+    if (balanceWei < neededWei) return this.#short(entry, need, balanceWei, neededWei)
     const next = this.#inFlight().map(({ stored }) => stored.signed.nonce + 1)
     const nonce = Math.max(await sender.nonce('pending'), ...next)
     await this.#record(entry, await sender.sign(intent, nonce, estimate.gas, fees))
     if (isSigned(entry)) await this.#broadcast(entry)
+  }
+
+  /** Without money a duty waits for it; a wish (a deposit) is refused, so that whoever has it can be told. */
+  async #short(entry: Entry, need: Need, balanceWei: bigint, neededWei: bigint): Promise<void> {
+    const detail = `the account has ${balanceWei} wei and needs ${neededWei}`
+    if (need === 'unknown') return this.#drop(entry, dropped('no-funds', detail))
+    this.#say(entry, 'the account cannot pay for a transaction', { balanceWei, neededWei })
   }
 
   /** A revert without a reason may be the node's trouble: it is given up only when it repeats. */

@@ -294,7 +294,12 @@ export class WantedProofs {
       return
     }
     this.#again.add(record.wantedId)
-    this.#run(this.#askAgain(record, next).finally(() => this.#again.delete(record.wantedId)))
+    const asked = this.#askAgain(record, next).finally(() => {
+      this.#again.delete(record.wantedId)
+      // What was due meanwhile was not looked at.
+      this.#lookLater(record)
+    })
+    this.#run(asked)
   }
 
   /** Whether nobody will be started any more: it is void, or everyone named in the award missed the turn. */

@@ -12,7 +12,7 @@ import type { Emit } from './auctioneer.ts'
 import { isDelivered } from './auctioneer.ts'
 import type { JobBook } from './book.ts'
 import type { SignedAcceptance, SignedReceipt } from './effects.ts'
-import { extraCoverWei, type Job, promiseOf } from './job.ts'
+import { closesForGoodAt, extraCoverWei, type Job, promiseOf } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import type { Address, Hex, Id, ProofRequest } from './schema.ts'
@@ -258,6 +258,15 @@ export class Bidder {
     pursuit.isClaimed = true
     const obligation = { request: job.request.message, award: job.award, start }
     emit({ kind: 'claim', requestId: job.id, obligation })
+  }
+
+  /**
+   * Until when an ended job must be remembered: while a start we never saw could still be shown and our
+   * bond be taken, our proof and acceptance are what answers it. ms since the Unix epoch.
+   */
+  keepUntil(job: Job): number {
+    const isBound = this.pursuits.get(job.id)?.acceptance && !job.obligations.get(this.#self)?.resolution
+    return isBound ? closesForGoodAt(job, this.#params) : 0
   }
 
   /** After a restart: goes on where the job stood. Bids that were still open cannot be won any more. */

@@ -59,6 +59,10 @@ export class Holding {
     return true
   }
 
+  has(holdId: Id): boolean {
+    return this.#byId.has(holdId)
+  }
+
   /** Takes out one message; `null` if it is not held any more. */
   take(holdId: Id): Held | null {
     const entry = this.#byId.get(holdId)

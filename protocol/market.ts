@@ -235,9 +235,13 @@ export class Market {
 
   /** An ended job stays while a slash or payment may still come; then it is forgotten. */
   #forgetOrWake(job: Job, now: number): void {
-    const at = this.book.forgetAt(job)
+    const at = this.#forgetAt(job)
     if (now < at) this.#emit({ kind: 'wake', requestId: job.id, at })
     else this.#forget(job.id)
+  }
+
+  #forgetAt(job: Job): number {
+    return Math.max(this.book.forgetAt(job), this.bidder?.keepUntil(job) ?? 0)
   }
 
   #forget(id: Id): void {
@@ -276,6 +280,8 @@ export class Market {
     // [IGNORE] SIGNER_UNKNOWN: somebody with money on chain vouches for it, else anybody could fill the room.
     if (!this.accounts.speaksFor(account, signer) || !this.accounts.hasFunds(account))
       return ignore('SIGNER_UNKNOWN')
+    // [IGNORE] DUPLICATE: it is not held already.
+    if (this.#holding.has(from.id)) return ignore('DUPLICATE')
     // [IGNORE] HOLD_FULL: there is room to hold it.
     if (!this.#holding.add(awaited, account, from)) return ignore('HOLD_FULL')
     this.#emit({ kind: 'expire', holdId: from.id, at: now + this.#params.holdMs })
@@ -320,7 +326,7 @@ export class Market {
       resolve(job, prover, { kind: event.kind, payWei, transactionHash })
       if (event.kind === 'paid') this.#announce({ kind: 'paid', payWei: event.payWei, ...of })
       else this.#announce({ kind: 'slashed', bondWei: event.bondWei, ...of })
-      if (job.outcome) this.#emit({ kind: 'wake', requestId: job.id, at: this.book.forgetAt(job) })
+      if (job.outcome) this.#emit({ kind: 'wake', requestId: job.id, at: this.#forgetAt(job) })
       this.bidder?.tick(job, now, this.#emit)
       return null
     })

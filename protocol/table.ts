@@ -6,8 +6,9 @@
  * verifier contract and this file all see a table as the same flat list of words:
  *
  *     header   chainId, venue, executor, firstBlock, lastBlock
- *     entry    type, sourceRollup, sourceAccount, destinationRollup, destinationAccount, value, nonce, data,
- *              sourceBefore, sourceAfter, destinationBefore, destinationAfter, sourceDelta, destinationDelta
+ *     entry    type, sourceRollup, sourceAccount, destinationRollup, destinationAccount,
+ *              value, nonce, data, sourceBefore, sourceAfter, destinationBefore, destinationAfter,
+ *              sourceDelta, destinationDelta
  *
  * A circuit has room for a fixed number of entries; a shorter table is padded with entries of zero
  * words.

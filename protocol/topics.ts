@@ -42,4 +42,6 @@ export const streamProtocols = {
   accept: `/proofwire/accept/${WIRE_VERSION}`,
   /** PeerClaim ‖ request id ‖ proof → the receipt. */
   deliver: `/proofwire/deliver/${WIRE_VERSION}`,
+  /** Nothing → the peer's time, ms since the Unix epoch, u64. */
+  time: `/proofwire/time/${WIRE_VERSION}`,
 } as const

@@ -14,7 +14,6 @@ export type JournalPorts = {
   readonly log: Log
   readonly requestOf: (requestId: Id) => ProofRequest | null
   readonly pursuitOf: (requestId: Id) => Pursuit | null
-  readonly onSlashed: (event: Extract<MarketEvent, { kind: 'slashed' }>) => void
 }
 
 /** Why another won: it asked less, promised earlier for it, tied and stood first, or should have lost. */
@@ -31,7 +30,6 @@ export type Figures = {
   /** Auctions we bid in that nobody won. */
   readonly unawarded: number
   readonly delivered: number
-  readonly defaulted: number
   readonly slashed: number
   /** Paid on chain. */
   readonly earnedWei: bigint
@@ -58,7 +56,6 @@ export class Journal {
     backup: 0,
     unawarded: 0,
     delivered: 0,
-    defaulted: 0,
     slashed: 0,
     earnedWei: 0n,
     slashedWei: 0n,
@@ -83,29 +80,32 @@ export class Journal {
 
   /** Takes what the market announces. */
   hear(event: MarketEvent): void {
-    if (event.kind === 'awarded') return this.#awarded(event)
-    if (event.kind === 'ended') return this.#ended(event)
-    if (!('prover' in event) || event.prover !== this.#ports.self) return
+    if (event.kind === 'awarded') this.#awarded(event)
+    else if (event.kind === 'ended') this.#ended(event)
+    else if ('prover' in event && event.prover === this.#ports.self) this.#ofOurs(event)
+  }
+
+  #ofOurs(event: Exclude<MarketEvent, { kind: 'awarded' | 'ended' }>): void {
     const { log } = this.#ports
     switch (event.kind) {
       case 'bid-seen':
         this.#counts.bids += 1
-        return
+        break
       case 'received':
-        return this.#received(event)
+        this.#received(event)
+        break
       case 'paid':
         this.#counts.earnedWei += event.payWei
         this.#awaited.delete(event.requestId)
-        return log.info('paid', fieldsOf(event))
-      case 'defaulted':
-        this.#counts.defaulted += 1
-        return log.error('a started job was not delivered', fieldsOf(event))
+        log.info('paid', fieldsOf(event))
+        break
       case 'slashed':
         this.#counts.slashed += 1
         this.#counts.slashedWei += event.bondWei
-        return this.#ports.onSlashed(event)
+        log.error('slashed', fieldsOf(event))
+        break
       default:
-        return log.debug(event.kind, fieldsOf(event))
+        log.debug(event.kind, fieldsOf(event))
     }
   }
 
@@ -119,7 +119,8 @@ export class Journal {
     const common = { requestId, builder: request.builder, priceWei, bids: bidCount }
     if (event.prover === self) {
       this.#counts.won += 1
-      return log.info('won an auction', { ...common, promisedMs: bid.readyAt - request.closesAt })
+      log.info('won an auction', { ...common, promisedMs: bid.readyAt - request.closesAt })
+      return
     }
     const loss = lossOf(request, bid, event)
     this.#lose(event.prover, loss)

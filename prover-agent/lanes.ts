@@ -74,8 +74,12 @@ export class Lanes {
 
   #fill(): void {
     while (this.#isOpen && this.#running.size < this.count && this.#waiting.size > 0) {
-      const inOrder = [...this.#waiting].sort(([, a], [, b]) => a.promisedAt() - b.promisedAt())
-      const [key, { begin }] = inOrder[0]!
+      const promises = [...this.#waiting].map(([key, { promisedAt, begin }]) => ({
+        key,
+        at: promisedAt(),
+        begin,
+      }))
+      const { key, begin } = promises.sort((a, b) => a.at - b.at)[0]!
       this.#waiting.delete(key)
       this.#running.set(key, this.#now())
       begin()

@@ -7,6 +7,7 @@ import type { Clock } from '#node/clock'
 import type { Log } from '#node/log'
 import type { ProverRole } from '#node/proving'
 import { decodeInputs, checkInputs as shapeCheckInputs } from '#protocol/inputs'
+import type { Params } from '#protocol/params'
 import type { Address, Hex, ProofRequest } from '#protocol/schema'
 import { type Backend, BackendError, type BackendErrorCode } from './backend.ts'
 import { keyOf } from './capacity.ts'
@@ -43,6 +44,13 @@ export type ProverPorts = {
 /** Pause before a failed attempt is repeated; doubled up to the second. ms. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_600
+
+/**
+ * A proof that is late earns nothing, and still saves the bond while the chain takes its commitment; two slots are
+ * left to get that mined. ms after `dueAt`.
+ */
+export const rescueMs = ({ commitWindowS, slotS }: Pick<Params, 'commitWindowS' | 'slotS'>) =>
+  Math.max(0, commitWindowS - 2 * slotS) * 1_000
 
 /** Another attempt cannot end otherwise. */
 const isFinal = (code: BackendErrorCode): boolean =>

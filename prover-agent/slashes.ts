@@ -2,13 +2,14 @@
  * The record of slashes. One that the operator has not looked at keeps the agent from bidding, over restarts too:
  * whatever cost a bond once will cost the next one.
  */
-import type { Hex, Id } from '#protocol/schema'
+import type { Address, Hex } from '#protocol/schema'
 import { readJson, writeAtomically } from './atomic-file.ts'
 
 export type Slash = {
-  readonly requestId: Id
+  readonly builder: Address
+  /** Of the request, decimal: JSON has no bigint. */
+  readonly nonce: string
   readonly transactionHash: Hex
-  /** Decimal wei: JSON has no bigint. */
   readonly bondWei: string
   /** ms since the Unix epoch. */
   readonly at: number
@@ -20,11 +21,13 @@ export type Slash = {
 const MAX_KEPT = 256
 
 const isSlash = (value: unknown): value is Slash => {
-  const { requestId, transactionHash, bondWei, at, isReset } = (value ?? {}) as Record<
+  const { builder, nonce, transactionHash, bondWei, at, isReset } = (value ?? {}) as Record<
     string,
     unknown
   >
-  const isText = [requestId, transactionHash, bondWei].every((text) => typeof text === 'string')
+  const isText = [builder, nonce, transactionHash, bondWei].every(
+    (text) => typeof text === 'string',
+  )
   return isText && typeof at === 'number' && typeof isReset === 'boolean'
 }
 
@@ -53,15 +56,18 @@ export class Slashes {
     return this.#slashes.filter(({ isReset }) => !isReset)
   }
 
-  /** Counts from the moment of the call; the promise is that of the disk. A slash seen again changes nothing. */
-  add(slash: Omit<Slash, 'isReset'>): Promise<void> {
+  /**
+   * Counts from the moment of the call, and is written behind it. False for a slash that is known: a chain that is
+   * read again, or reorganised, changes nothing.
+   */
+  add(slash: Omit<Slash, 'isReset'>, onError: (error: unknown) => void): boolean {
     const known = this.#slashes.some(
-      ({ requestId, transactionHash }) =>
-        requestId === slash.requestId && transactionHash === slash.transactionHash,
+      ({ builder, nonce }) => builder === slash.builder && nonce === slash.nonce,
     )
-    if (known) return this.#written
+    if (known) return false
     this.#slashes = [...this.#slashes, { ...slash, isReset: false }].slice(-MAX_KEPT)
-    return this.#write()
+    this.#write().catch(onError)
+    return true
   }
 
   /** The operator has looked at them. Gives those that were open. */
@@ -77,6 +83,11 @@ export class Slashes {
     this.#written = this.#written
       .catch(() => undefined)
       .then(() => writeAtomically(this.path, text))
+    return this.#written
+  }
+
+  /** Resolves when all is on the disk. */
+  idle(): Promise<void> {
     return this.#written
   }
 }

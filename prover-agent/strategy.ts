@@ -122,6 +122,7 @@ export function decide(facts: Facts, policy: Policy): Decision {
 function priceFor({ request, learnedScoreWei }: Facts, readyAt: number, floor: bigint): bigint {
   if (learnedScoreWei === null) return floor
   const wanted = learnedScoreWei - scoreWei(request, 0n, readyAt)
-  const capped = wanted < request.reserveWei ? wanted : request.reserveWei
-  return capped > floor ? capped : floor
+  if (wanted <= floor) return floor
+  if (wanted >= request.reserveWei) return request.reserveWei
+  return wanted
 }

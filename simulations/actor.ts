@@ -75,7 +75,7 @@ export class Actor {
   /** Called before an input's record is stored, and between that and its effects; `true` crashes there. */
   crashes: (moment: 'before' | 'after') => boolean = () => false
   readonly #options: ActorOptions
-  readonly #signer: Address
+  readonly signer: Address
   readonly #streams: Streams
   #market: Market
   /** Counts starts: what was scheduled before a crash never runs. */
@@ -85,14 +85,13 @@ export class Actor {
   constructor(options: ActorOptions, world: World) {
     this.#options = options
     this.account = options.account
-    this.#signer = options.signer ?? options.account
+    this.signer = options.signer ?? options.account
     this.world = world
     this.#market = this.#newMarket()
     this.#streams = new Streams(this)
     world.actors.set(this.account, this)
     world.network.join(this.account, (from) => this.feed({ kind: 'message', from }))
-    for (const event of world.chain.follow(this.account, (event) => this.#hear(event)))
-      this.#hear(event)
+    for (const event of this.#follow()) this.#hear(event)
   }
 
   get market(): Market {
@@ -107,6 +106,13 @@ export class Actor {
     const { account, desk } = this.#options
     const { params } = this.world
     return new Market({ self: account, params, ...(desk ? { prover: desk } : {}) })
+  }
+
+  #follow(): ChainEvent[] {
+    return this.world.chain.follow(this.account, {
+      event: (event) => this.#hear(event),
+      challenged: (from) => this.feed({ kind: 'message', from }),
+    })
   }
 
   #hear(event: ChainEvent): void {
@@ -152,8 +158,8 @@ export class Actor {
   restart(): void {
     this.#isUp = true
     this.#market = this.#newMarket()
-    const { chain, simulator } = this.world
-    const news = chain.follow(this.account, (event) => this.#hear(event))
+    const { simulator } = this.world
+    const news = this.#follow()
     for (const record of this.disk.records.values())
       this.#market.restore(structuredClone(record), Math.floor(simulator.now))
     for (const event of news) this.#hear(event)
@@ -280,7 +286,7 @@ export class Actor {
     const key = `${kind}/${name}`
     const earlier = this.disk.signed.get(key)
     if (earlier) return earlier as Signed<K, Message<K>>
-    const signed = pretendSigned(kind, message, this.#signer)
+    const signed = pretendSigned(kind, message, this.signer)
     this.disk.signed.set(key, signed)
     return signed
   }
@@ -309,7 +315,7 @@ export class Actor {
 
   #bid({ request, priceWei, readyAt }: Extract<Effect, { kind: 'bid' }>): void {
     const terms = { priceWei, readyAt }
-    this.say(this.world.seals.seal(request.id, this.account, this.#signer, terms))
+    this.say(this.world.seals.seal(request.id, this.account, this.signer, terms))
   }
 
   #accept(message: Message<'Acceptance'>): void {

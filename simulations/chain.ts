@@ -2,7 +2,7 @@
  * A chain in small: deposits, settlements, commitments, claims and slashes, each in the next block, with the
  * windows of the contracts. Everybody hears what happened. Reorgs and gas come with the full model.
  */
-import type { ChainEvent, Obligation, SignedReceipt } from '#protocol/effects'
+import type { ChainEvent, Obligation, SignedReceipt, SignedStart } from '#protocol/effects'
 import { payWei, promisedAt } from '#protocol/money'
 import type { Params } from '#protocol/params'
 import type { Address, Hex, Id, ProofRequest } from '#protocol/schema'
@@ -10,6 +10,11 @@ import { hashOf } from './pretence.ts'
 import type { Simulator } from './simulator.ts'
 
 type Balance = { bondWei: bigint; stakeWei: bigint; escrowWei: bigint; creditWei: bigint }
+type Listener = {
+  readonly event: (event: ChainEvent) => void
+  /** A slash met this prover's commitment: here is the start it was slashed for. */
+  readonly challenged: (start: SignedStart) => void
+}
 type Commitment = { readonly minedAtS: number; challengedAtS: number | null }
 
 /** One obligation, as the contract's bitmap names it. */
@@ -21,7 +26,7 @@ export class Chain {
   readonly #params: Params
   readonly #balances = new Map<Address, Balance>()
   readonly #signers = new Map<Address, Address>()
-  readonly #listeners = new Map<Address, (event: ChainEvent) => void>()
+  readonly #listeners = new Map<Address, Listener>()
   readonly #resolved = new Set<string>()
   readonly #commitments = new Map<string, Commitment>()
   /** Wei that nobody has any more. */
@@ -51,7 +56,7 @@ export class Chain {
   }
 
   /** Has `listener` hear all events; returns what it would have heard of accounts so far. */
-  follow(account: Address, listener: (event: ChainEvent) => void): ChainEvent[] {
+  follow(account: Address, listener: Listener): ChainEvent[] {
     this.#listeners.set(account, listener)
     const events: ChainEvent[] = [...this.#balances.keys()].map((of) => this.#accountEvent(of))
     for (const [of, signer] of this.#signers) events.push({ kind: 'signer', account: of, signer })
@@ -78,7 +83,7 @@ export class Chain {
   }
 
   #tell(event: ChainEvent): void {
-    for (const listener of this.#listeners.values()) listener(event)
+    for (const listener of this.#listeners.values()) listener.event(event)
   }
 
   /** Runs `act` in the first block at or after `atS`, and not before the next one. */
@@ -160,6 +165,7 @@ export class Chain {
       const commitment = this.#inTime(requestId, prover, request)
       if (commitment && commitment.challengedAtS === null) {
         commitment.challengedAtS = nowS
+        this.#listeners.get(prover)?.challenged(start)
         this.slash(of, nowS + this.#params.claimWindowS + 1, isReceived)
         return
       }

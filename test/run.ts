@@ -125,7 +125,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 await mkdir(join(root, 'build'), { recursive: true })
-const done = []
+const done: Awaited<ReturnType<typeof run>>[] = []
 for (const step of steps) {
   if (asked.length === 0 || asked.includes(step.name)) done.push(await run(step))
 }

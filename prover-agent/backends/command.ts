@@ -149,7 +149,8 @@ function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
   const { promise, resolve, reject } = Promise.withResolvers<number | NodeJS.Signals>()
   child.once('error', reject)
   child.once('exit', () => {
-    sendSignal(child, 'SIGKILL') // what it left running in its group, which also holds the pipes open
+    // What it left running in its group, which also holds the pipes open.
+    sendSignal(child, 'SIGKILL')
     const timer = setTimeout(() => {
       for (const pipe of [child.stdout, child.stderr]) pipe?.destroy()
     }, OUTPUT_WAIT_MS)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Builds a shape's files under `build/circuits/`: compiles the circuit, makes the development key.
- * Compiler and setup are GPL-3.0 programs and run as processes of their own. Also a program: `node
- * build.ts [shape ...]`.
+ * Compiler and setup are GPL-3.0 programs and run as processes of their own. Also a program:
+ * `node build.ts [shape ...]`.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { glob, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseVerificationKey, programId } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
@@ -31,6 +32,8 @@ export type ShapeMeta = {
 const NOTE = 'Development key from a published trapdoor: anyone can forge proofs under it.'
 /** How often a step that takes longer says that it still runs. */
 const PROGRESS_MS = 2_000
+/** How often a process looks whether another has finished. */
+const LOCK_POLL_MS = 200
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const setup = join(here, `development-setup${extname(import.meta.url)}`)
@@ -69,9 +72,8 @@ async function readMeta(name: ShapeName): Promise<ShapeMeta | null> {
 }
 
 /**
- * Builds a shape unless its files are there and made from the same sources. Several processes may
- * do so at once: each builds aside, and the first to finish is kept. About 15 s a shape on two
- * cores.
+ * Builds a shape unless its files are there and made from the same sources. Whoever asks while
+ * another process builds it waits for that. About 15 s a shape on two cores.
  *
  * @param report Told what happens, a line at a time. Default: the standard error stream.
  * @returns What `meta.json` says.
@@ -82,18 +84,67 @@ export async function buildShape(
   report: (line: string) => void = (line) => console.error(line),
 ): Promise<ShapeMeta> {
   const sources = await hashSources(name)
-  const built = await readMeta(name)
-  if (built?.sources === sources) return built
+  const upToDate = async () => {
+    const built = await readMeta(name)
+    return built?.sources === sources ? built : null
+  }
   const { directory } = shapeFiles(name)
   await mkdir(dirname(directory), { recursive: true })
+  return (
+    (await upToDate()) ??
+    withLock(`${directory}.lock`, async () => (await upToDate()) ?? build(name, sources, report))
+  )
+}
+
+/** Builds aside and moves the finished directory into its place: there is never half a shape. */
+async function build(
+  name: ShapeName,
+  sources: string,
+  report: (line: string) => void,
+): Promise<ShapeMeta> {
+  const { directory } = shapeFiles(name)
   const aside = await mkdtemp(`${directory}-`)
   try {
     await compile(name, aside, report)
     const meta = await makeKey(name, aside, sources, report)
-    await moveInto(aside, directory, name, sources)
+    await rm(directory, { recursive: true, force: true })
+    await rename(aside, directory)
     return meta
   } finally {
     await rm(aside, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Does work while no other process does: the file holds the id of the process whose turn it is. One
+ * left behind by a process that died is taken over.
+ */
+async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const take = () =>
+    writeFile(path, String(process.pid), { flag: 'wx' }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+        return false
+      },
+    )
+  while (!(await take())) {
+    const owner = await readFile(path, 'utf8').catch(() => '')
+    if (owner !== '' && !isAlive(Number(owner))) await rm(path, { force: true })
+    else await setTimeout(LOCK_POLL_MS)
+  }
+  try {
+    return await work()
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
@@ -134,17 +185,6 @@ async function makeKey(
   }
   await writeFile(join(aside, 'meta.json'), `${JSON.stringify(meta, null, 2)}\n`)
   return meta
-}
-
-/** Puts the finished directory in its place, unless another process did so first. */
-async function moveInto(aside: string, directory: string, name: ShapeName, sources: string) {
-  if ((await readMeta(name))?.sources === sources) return
-  await rm(directory, { recursive: true, force: true })
-  try {
-    await rename(aside, directory)
-  } catch (error) {
-    if ((await readMeta(name))?.sources !== sources) throw error
-  }
 }
 
 /** Runs a Node program to its end, saying now and then that it still runs. */

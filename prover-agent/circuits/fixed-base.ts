@@ -93,7 +93,8 @@ export function fixedBase(curve: Curve, group: 'G1' | 'G2'): Multiplier {
       add(points + (digit - 1) * jacobianBytes, base, points + digit * jacobianBytes)
     }
     toAffine(points, tableSize, tables + window * tableSize * affineBytes)
-    toAffine(points + tableSize * jacobianBytes, 1, base) // the next window's base is 2^12 times this one
+    // The next window's base is 2^12 times this one.
+    toAffine(points + tableSize * jacobianBytes, 1, base)
   }
 
   const multiply = (scalar: bigint, sum: number) => {

@@ -33,16 +33,16 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   tiny: {
     entries: 1,
     depth: 4,
-    programId: '0xc441c951a20f9da966bbecd2d5d714d629b8b23a2d148afa4fe38e2ea08a7856',
-    zkeySha256: '5212f4803bf29d29d6c8a92fc3f92d6ed320c76a3d625fe0b5237e4359260a6c',
-    verificationKeySha256: '85fa4a73c1eb62cc526af79bb1fc203f08981b479359338a6def493d1188ccef',
+    programId: '0x790b795da897f88aec123f8f2c0cd63da0900c42d485b0b2c9d0a17586e5703b',
+    zkeySha256: '887c8598c83a6795419984d0282add37e3082d6fec4c4b15a4c11ab7ac720d08',
+    verificationKeySha256: 'dc96f3025b02552f12b080eb6c018af4dc86614f94676365c5b43eadb50fe77f',
   },
   n1d16: {
     entries: 1,
     depth: 16,
-    programId: '0x6e9235ead51aa6e980ba229bef6347a9aade3e296536562fbf14897d8e897b3f',
-    zkeySha256: '1762a14c004c862bc693fac7312bea7eea4f90af595f887af5904e8a527f7175',
-    verificationKeySha256: '70e09a9496a38b6394488897dc67a6540116c64b7c8ef0530178fbf5c7b75833',
+    programId: '0x1022efc598f26b21de96385897cc4e171c5bc756bba4ce9ee7b9675d754785a6',
+    zkeySha256: '4145e3c64f8582b472f62d831f7e490fe9c4fefcab53441d9d835080d3641dee',
+    verificationKeySha256: '342247840e91804d9473fbf927573003bf7126052cad9d6fd835d733754eeeee',
   },
 }
 

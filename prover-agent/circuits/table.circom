@@ -37,8 +37,12 @@ template LeafUpdate(depth) {
     for (var level = 0; level < depth; level++) {
         oldShift[level] <== right[level] * (siblings[level] - old[level]);
         newShift[level] <== right[level] * (siblings[level] - new[level]);
-        old[level + 1] <== Poseidon(2)([old[level] + oldShift[level], siblings[level] - oldShift[level]]);
-        new[level + 1] <== Poseidon(2)([new[level] + newShift[level], siblings[level] - newShift[level]]);
+        old[level + 1] <== Poseidon(2)([
+            old[level] + oldShift[level], siblings[level] - oldShift[level]
+        ]);
+        new[level + 1] <== Poseidon(2)([
+            new[level] + newShift[level], siblings[level] - newShift[level]
+        ]);
     }
     rootBefore <== old[depth];
     rootAfter <== new[depth];
@@ -59,9 +63,12 @@ template Authorisation() {
     BabyCheck()(signature[0], signature[1]);
     var tag = 149467717543287423666649417550373072689; // "proofwire/call/1" as a big-endian integer
     signal message <== Poseidon(11)([
-        tag, chainId, venue, action[0], action[1], action[2], action[3], action[4], action[5], action[6], action[7]
+        tag, chainId, venue,
+        action[0], action[1], action[2], action[3], action[4], action[5], action[6], action[7]
     ]);
-    EdDSAPoseidonVerifier()(active, key[0], key[1], signature[2], signature[0], signature[1], message);
+    EdDSAPoseidonVerifier()(
+        active, key[0], key[1], signature[2], signature[0], signature[1], message
+    );
 }
 
 // One cross-rollup call. The order of the words is that of protocol/table.ts.

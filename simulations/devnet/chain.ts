@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Address } from '#protocol/schema'
+import { rpc } from './json-rpc.ts'
 import type { Processes } from './processes.ts'
 
 /** Blocks a second apart: a devnet's windows are seconds, and a slash must be seen before the coffee is cold. */
@@ -10,7 +11,6 @@ export const BLOCK_S = 1
 export const CHAIN_ID = 31_337
 /** Enough for any deposit and all gas. wei. */
 const ALLOWANCE_WEI = 1_000n * 10n ** 18n
-const RPC_TIMEOUT_MS = 10_000
 
 /**
  * anvil's own binary: its npm wrapper is a second process that outlives a kill.
@@ -38,19 +38,6 @@ export async function startChain(processes: Processes): Promise<string> {
   ])
   const [, address] = await chain.line(/Listening on (\S+)/)
   return `http://${address}`
-}
-
-/** One JSON-RPC call. @throws Error with the server's own words. */
-export async function rpc<T>(url: string, method: string, params: unknown = []): Promise<T> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    signal: AbortSignal.timeout(RPC_TIMEOUT_MS),
-  })
-  const { result, error } = (await response.json()) as { result: T; error?: { message: string } }
-  if (error) throw new Error(`${method}: ${error.message}`)
-  return result
 }
 
 /** Gives accounts what they need to deposit and to pay for gas. */

@@ -6,6 +6,8 @@ import {Market} from "./Market.sol";
 
 /// @notice Two awards for one nonce, and an award to the wrong bid.
 contract AwardsTest is Market {
+    bytes private constant NO_OFFENCE = abi.encodeWithSelector(ISettlement.NoOffence.selector);
+
     function testTwoAwardsOfOneRequestCostTheStake(address reporter) public {
         (Job memory a, Job memory b) = (job(1), job(1));
         b.award.prover = backup;
@@ -24,6 +26,7 @@ contract AwardsTest is Market {
         ProofRequest memory terms = request(1);
         terms.reserveWei = reserveA;
         Job memory a = job(terms);
+        terms = request(1);
         terms.reserveWei = reserveB;
         terms.work = 5;
         Job memory b = job(terms);
@@ -37,15 +40,13 @@ contract AwardsTest is Market {
 
     function testOneAwardTwiceIsNoOffence() public {
         Job memory it = job(1);
-        expectNoOffence();
-        double(it, it, third);
+        double(it, it, third, NO_OFFENCE);
     }
 
     function testAwardsOfTwoNoncesAreNoOffence(uint64 a, uint64 b) public {
         vm.assume(a != b);
         (Job memory one, Job memory other) = (job(a), job(b));
-        expectNoOffence();
-        double(one, other, third);
+        double(one, other, third, NO_OFFENCE);
     }
 
     function testAwardsOfTwoBuildersAreNoOffence() public {
@@ -53,8 +54,7 @@ contract AwardsTest is Market {
         ProofRequest memory terms = request(1);
         terms.builder = third;
         Job memory b = job(terms);
-        expectNoOffence();
-        double(a, b, third);
+        double(a, b, third, NO_OFFENCE);
     }
 
     function testDoubleAwardNeedsTheBuildersSignatures(uint256 key, bool first) public {
@@ -72,8 +72,9 @@ contract AwardsTest is Market {
         (Job memory a, Job memory b) = (job(1), job(2));
         b.request = a.request;
         bytes32 other = b.award.requestId;
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.Mismatched.selector, a.requestId, other));
-        double(a, b, third);
+        bytes memory reason =
+            abi.encodeWithSelector(ISettlement.Mismatched.selector, a.requestId, other);
+        double(a, b, third, reason);
     }
 
     function testDoubleAwardIsPunishedOnce() public {
@@ -81,8 +82,7 @@ contract AwardsTest is Market {
         b.award.prover = backup;
         double(a, b, third);
         b.award.prover = third; // a third award is no new offence
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1));
-        double(a, b, backup);
+        double(a, b, backup, abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1));
     }
 
     /// A builder that reports itself over a trifle is not done with it.
@@ -103,21 +103,20 @@ contract AwardsTest is Market {
         settle(receipt(9, third, ESCROW + STAKE / 2));
         (Job memory a, Job memory b) = (job(1), job(1));
         b.award.prover = backup;
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.NothingToWithdraw.selector));
-        double(a, b, third);
+        double(a, b, third, abi.encodeWithSelector(ISettlement.NothingToWithdraw.selector));
     }
 
     /// The backup bid better than the awarded winner, under the root the builder itself signed.
     function testBetterBidUnderTheRootCostsTheStake() public {
         Job memory it = misawarded(0.9 ether, 5_500);
+        bytes memory signature = sign(BUILDER_KEY, digest(hash(it.award)));
         vm.expectEmit(address(settlement));
         emit ISettlement.Misawarded(builder, 1, backup, 2 ether);
-        misaward(it);
+        settlement.proveMisaward(it.request, it.award, signature, backup, it.bids[1]);
         eq(stakeOf(builder), STAKE - 2 ether);
         eq(settlement.creditOf(backup), 1 ether);
         eq(settlement.burntWei(), 1 ether);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1));
-        misaward(it);
+        misaward(it, abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1));
     }
 
     /// For every pair of bids the contract and the rule (score, then promise, then id) agree.
@@ -132,10 +131,9 @@ contract AwardsTest is Market {
             || (score == 1 ether && (ready < 5_000
                     || (ready == 5_000 && bidId(it.requestId, backup, it.bids[1]) < it.award.bidId)));
         bool eligible = priceWei <= it.request.reserveWei && ready <= 20_000;
-        if (!better || !eligible) {
-            vm.expectRevert(abi.encodeWithSelector(ISettlement.NotBetter.selector, score, 1 ether));
-        }
-        misaward(it);
+        bytes memory reason =
+            abi.encodeWithSelector(ISettlement.NotBetter.selector, score, 1 ether);
+        misaward(it, better && eligible ? bytes("") : reason);
         eq(stakeOf(builder) < STAKE, better && eligible);
     }
 
@@ -144,7 +142,7 @@ contract AwardsTest is Market {
         Job memory it = misawarded(1.9 ether, 19_000);
         if (dear) it.award.priceWei = uint128(it.request.reserveWei) + 1;
         else (it.award.priceWei, it.award.readyAt) = (0, it.request.dueAt + 1);
-        misaward(it);
+        misaward(it, "");
         eq(stakeOf(builder), STAKE - 2 ether);
     }
 
@@ -186,19 +184,22 @@ contract AwardsTest is Market {
         it.award.bidsRoot = pair(its, it.bids[1].path[0]);
     }
 
-    function misaward(Job memory it) private {
+    /// @param reason Of the expected refusal; empty: none.
+    function misaward(Job memory it, bytes memory reason) private {
         bytes memory signature = sign(BUILDER_KEY, digest(hash(it.award)));
+        if (reason.length != 0) vm.expectRevert(reason);
         settlement.proveMisaward(it.request, it.award, signature, backup, it.bids[1]);
     }
 
     function double(Job memory a, Job memory b, address reporter) private {
-        bytes memory signatureA = sign(BUILDER_KEY, digest(hash(a.award)));
-        bytes memory signatureB = sign(BUILDER_KEY, digest(hash(b.award)));
-        vm.prank(reporter);
-        settlement.proveDoubleAward(a.request, a.award, signatureA, b.request, b.award, signatureB);
+        double(a, b, reporter, "");
     }
 
-    function expectNoOffence() private {
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.NoOffence.selector));
+    function double(Job memory a, Job memory b, address reporter, bytes memory reason) private {
+        bytes memory signatureA = sign(BUILDER_KEY, digest(hash(a.award)));
+        bytes memory signatureB = sign(BUILDER_KEY, digest(hash(b.award)));
+        if (reason.length != 0) vm.expectRevert(reason);
+        vm.prank(reporter);
+        settlement.proveDoubleAward(a.request, a.award, signatureA, b.request, b.award, signatureB);
     }
 }

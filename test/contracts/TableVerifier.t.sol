@@ -6,11 +6,26 @@ import {TableVerifier} from "../../contracts/src/verifiers/TableVerifier.sol";
 /// @dev The cheat codes this file needs.
 interface Cheats {
     function readFile(string calldata path) external view returns (string memory);
-    function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
-    function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
-    function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
-    function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
-    function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
+    function parseJsonBytes(string calldata json, string calldata key)
+        external
+        pure
+        returns (bytes memory);
+    function parseJsonBytes32(string calldata json, string calldata key)
+        external
+        pure
+        returns (bytes32);
+    function parseJsonUint(string calldata json, string calldata key)
+        external
+        pure
+        returns (uint256);
+    function parseJsonUintArray(string calldata json, string calldata key)
+        external
+        pure
+        returns (uint256[] memory);
+    function parseJsonAddress(string calldata json, string calldata key)
+        external
+        pure
+        returns (address);
     function expectRevert() external;
     function expectRevert(bytes calldata data) external;
 }
@@ -18,8 +33,11 @@ interface Cheats {
 /// @notice A real proof of the sample table under the tiny development key, whole and spoiled.
 contract TableVerifierTest {
     Cheats private constant vm = Cheats(address(uint160(uint256(keccak256("hevm cheat code")))));
-    uint256 private constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
-    uint256 private constant Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583;
+    uint256 private constant R =
+        21888242871839275222246405745257275088548364400416034343698204186575808495617;
+    uint256 private constant Q =
+        21888242871839275222246405745257275088696311157297823662689037894645226208583;
+    bytes32 private constant TAG = "proofwire/table/1";
     /// @dev A bad proof may cost this much; a good one costs about 205,000.
     uint256 private constant MAX_GAS = 600_000;
 
@@ -105,8 +123,9 @@ contract TableVerifierTest {
         bytes32 kd = vm.parseJsonBytes32(table, ".kd");
         uint256 p = vm.parseJsonUint(table, ".p");
         uint256 x = vm.parseJsonUint(table, ".x");
-        require(keccak256(abi.encodePacked(bytes32("proofwire/table/1"), words)) == kd, "kd differs");
-        require(uint256(keccak256(abi.encode(kd, p, vm.parseJsonAddress(table, ".payee")))) % R == x, "x differs");
+        require(keccak256(abi.encodePacked(TAG, words)) == kd, "kd differs");
+        address payee_ = vm.parseJsonAddress(table, ".payee");
+        require(uint256(keccak256(abi.encode(kd, p, payee_))) % R == x, "x differs");
         uint256 y;
         uint256 power = 1;
         for (uint256 i = 0; i < words.length; i++) {
@@ -119,9 +138,8 @@ contract TableVerifierTest {
         for (uint256 i = 0; i < words.length; i++) {
             require(words[i] == _word(proof, WORDS_AT + 32 * i), "the words differ");
         }
-        require(
-            sha256(vm.parseJsonBytes(table, ".canonical")) == vm.parseJsonBytes32(table, ".tableDigest"), "digest differs"
-        );
+        bytes32 digest = sha256(vm.parseJsonBytes(table, ".canonical"));
+        require(digest == vm.parseJsonBytes32(table, ".tableDigest"), "digest differs");
     }
 
     function test_RefusesAnotherPayee() public view {
@@ -134,7 +152,8 @@ contract TableVerifierTest {
     }
 
     function test_RefusesAnotherStatement() public view {
-        require(!_verify(proof, bytes32(uint256(publicInputsHash) ^ 1)), "another hash was accepted");
+        bytes32 other = bytes32(uint256(publicInputsHash) ^ 1);
+        require(!_verify(proof, other), "another hash was accepted");
         require(!_verify(proof, bytes32(0)), "the zero hash was accepted");
     }
 
@@ -148,7 +167,9 @@ contract TableVerifierTest {
     }
 
     function test_RefusesAFlippedBitOfEveryPart() public view {
-        uint256[10] memory places = [uint256(0), 19, P_AT, A_AT, A_AT + 63, B_AT, B_AT + 127, C_AT + 63, COUNT_AT + 1, WORDS_AT];
+        uint256[10] memory places = [
+            uint256(0), 19, P_AT, A_AT, A_AT + 63, B_AT, B_AT + 127, C_AT + 63, COUNT_AT + 1, WORDS_AT
+        ];
         for (uint256 i = 0; i < places.length; i++) {
             bytes memory spoiled = proof;
             spoiled[places[i]] = bytes1(uint8(spoiled[places[i]]) ^ 1);
@@ -157,7 +178,7 @@ contract TableVerifierTest {
     }
 
     /// @dev Other words whose hash is asked for are still not the words the circuit saw.
-    function testFuzz_RefusesOtherWordsEvenUnderTheirOwnHash(uint256 index, uint256 word) public view {
+    function testFuzz_RefusesOtherWordsUnderTheirOwnHash(uint256 index, uint256 word) public view {
         uint256 count = verifier.wordCount();
         uint256 offset = WORDS_AT + 32 * (index % count);
         word = word % R;
@@ -261,6 +282,6 @@ contract TableVerifierTest {
         for (uint256 i = 0; i < words.length; i++) {
             words[i] = bytes_[WORDS_AT + i];
         }
-        return keccak256(abi.encodePacked(bytes32("proofwire/table/1"), words));
+        return keccak256(abi.encodePacked(TAG, words));
     }
 }

@@ -19,7 +19,9 @@ export type CrashOptions = Pick<
 }
 
 const { folder, point, amountWei, ...options } = JSON.parse(process.argv[2]!) as CrashOptions
-const die = (): void => process.kill(process.pid, 'SIGKILL') as unknown as void
+const die = (): void => {
+  process.kill(process.pid, 'SIGKILL')
+}
 
 const send = globalThis.fetch
 globalThis.fetch = async (input, init) => {

@@ -34,7 +34,6 @@ export const params: Params = {
   claimWindowS: windows.claimWindowS,
   commitWindowS: windows.commitWindowS,
   slotS: windows.slotS,
-  claimGas: 300_000n,
 }
 
 const bytesOf = (hex: Hex): Uint8Array => Buffer.from(hex.slice(2), 'hex')

@@ -1,5 +1,5 @@
 /** A small simulated market for tests: a builder, some provers, an observer, and what they did. */
-import type { Effect, MarketEvent, SignedAward } from '#protocol/effects'
+import type { MarketEvent } from '#protocol/effects'
 import { defaultParams, type Params } from '#protocol/params'
 import { type Address, type Id, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
 import { auctionKeyOf } from '#protocol/sealing'
@@ -8,7 +8,7 @@ import { Chain } from '#simulations/chain'
 import { calmLinks, type Links, Network } from '#simulations/network'
 import { auctionSecretOf, hashOf, pretendSigned, Seals } from '#simulations/pretence'
 import { Random } from '#simulations/random'
-import { START_AT, Simulator } from '#simulations/simulator'
+import { Simulator } from '#simulations/simulator'
 
 export const GWEI = 10n ** 9n
 export const ETHER = 10n ** 18n
@@ -20,7 +20,7 @@ export type ProverTraits = {
   readonly promiseMs?: number
   readonly provingMs?: number | null
   readonly accepts?: boolean
-} & Partial<ActorOptions>
+} & Partial<Omit<ActorOptions, 'provingMs'>>
 
 export type MarketOptions = {
   readonly seed?: number
@@ -99,7 +99,7 @@ export class SimMarket {
 
   /** Has the builder publish a request; its id. */
   ask(changes: Partial<ProofRequest> = {}): Id {
-    const request = pretendSigned('ProofRequest', this.terms(changes), this.builder.account)
+    const request = pretendSigned('ProofRequest', this.terms(changes), this.builder.signer)
     this.builder.say(request)
     return request.id
   }
@@ -118,19 +118,16 @@ export class SimMarket {
 function proverOptions(name: string, traits: ProverTraits): ActorOptions {
   const { priceWei = ETHER / 1_000n, promiseMs = 4_000, provingMs = 2_000, accepts = true } = traits
   return {
+    ...traits,
     account: addressOf(name),
     desk: {
       quote: ({ request }) => ({ priceWei, readyAt: request.closesAt + promiseMs }),
       accepts: () => accepts,
     },
     provingMs: () => provingMs,
-    ...traits,
   }
 }
 
 /** An actor's events of one kind. */
 export const eventsOf = <K extends MarketEvent['kind']>(actor: Actor, kind: K) =>
   actor.events.filter((event): event is Extract<MarketEvent, { kind: K }> => event.kind === kind)
-
-export { START_AT }
-export type { Effect, SignedAward }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -10,6 +13,7 @@ import {
   builder,
   type MarketChain,
   prover,
+  receiptFor,
   startMarket,
   type Watched,
 } from '#test/support/market-chain'
@@ -50,7 +54,7 @@ describe('a reorganisation', () => {
     ])
   })
 
-  test('that brings the same events in other blocks announces them from there', async () => {
+  test('to a longer fork without a deposit takes it back', async () => {
     const watcher = await chain.connect(builder)
     const snapshot = await chain.anvil.request('evm_snapshot')
     const own = await chain.connect(prover)
@@ -62,6 +66,27 @@ describe('a reorganisation', () => {
     await chain.anvil.request('anvil_mine', 5, 1)
     await watcher.seen((event) => event.kind === 'account' && event.bondWei === 0n)
     expect(bondsOf(watcher.events)).toEqual([2n * ETHER, 0n])
+  })
+
+  test('of later blocks only leaves what was announced before them alone', async () => {
+    const rollbacks: Rollback[] = []
+    // Polls so seldom that it has not seen all blocks, and has to read some again.
+    const onDeepReorg = (each: Rollback) => rollbacks.push(each)
+    const watcher = await chain.connect(builder, { pollMs: 300, onDeepReorg })
+    const own = await chain.connect(prover)
+    await own.chain.funds.depositEscrow(builder.address, ETHER)
+    await own.chain.queueReceipt(receiptFor(chain, 1n, 10n))
+    await own.stop()
+    await chain.anvil.request('anvil_mine', 3, 1)
+    const settled = await height(chain)
+    await watcher.seen((event) => event.kind === 'paid')
+    await chain.anvil.request('anvil_reorg', 2, [])
+    const { timestampS } = watcher.chain.now()
+    await chain.mineAt(timestampS + 10)
+    await watcher.seen((e) => e.kind === 'block' && e.timestampS === timestampS + 10)
+    expect(watcher.chain.now().blockNumber).toBe(settled + 1)
+    expect(rollbacks).toEqual([])
+    expect(watcher.events.filter((event) => event.kind === 'paid')).toHaveLength(1)
   })
 
   test('shallower than the confirmations disturbs nobody', async () => {
@@ -95,21 +120,36 @@ describe('a reorganisation', () => {
 })
 
 describe('history', () => {
-  test('is read in ranges, from the deployment, and not a second time', async () => {
-    const chain = await startMarket()
+  let chain: MarketChain
+  beforeEach(async () => {
+    chain = await startMarket()
+  })
+  afterEach(() => chain.stop())
+
+  test('is read in ranges as small as the RPC wants them, and not a second time', async () => {
     const own = await chain.connect(prover)
     await deposit(own, ETHER)
     await own.stop()
-    // More than one range.
-    await chain.anvil.request('anvil_mine', 4_500, 1)
-    const watcher = await chain.connect(builder)
+    await chain.anvil.request('anvil_mine', 150, 1)
+    const ranges: number[] = []
+    const proxy = await narrowProxy(chain.anvil, 40, ranges)
+    const watcher = await chain.connect(builder, { rpcUrl: proxy.rpcUrl })
     expect(bondsOf(watcher.events)).toEqual([ETHER])
     expect(watcher.chain.now().blockNumber).toBe(await height(chain))
-    await chain.stop()
+    expect(Math.max(...ranges)).toBeLessThanOrEqual(40)
+    const read = ranges.reduce((sum, range) => sum + range, 0)
+    expect(read).toBe((await height(chain)) - Number(chain.market.blockNumber) + 1)
+    await watcher.stop()
+    ranges.length = 0
+    const again = await chain.connect(builder, { rpcUrl: proxy.rpcUrl })
+    expect(again.chain.now().blockNumber).toBe(await height(chain))
+    expect(ranges).toEqual([])
+    expect(bondsOf(again.events)).toEqual([ETHER])
+    await again.stop()
+    await proxy.stop()
   })
 
   test('an account without money is forgotten at a restart', async () => {
-    const chain = await startMarket()
     const own = await chain.connect(builder)
     await own.chain.funds.depositEscrow(builder.address, 5n)
     await own.chain.funds.depositEscrow(backup.address, 5n)
@@ -121,7 +161,6 @@ describe('history', () => {
     const again = await chain.connect(builder)
     const accounts = again.events.flatMap((e) => (e.kind === 'account' ? [e.account] : []))
     expect(accounts).toEqual([backup.address])
-    await chain.stop()
   })
 })
 
@@ -179,3 +218,36 @@ async function unhealthy({ chain }: Watched): Promise<void> {
     if (!healthy && answerAgeMs < 10) return
   }
 }
+
+type Call = { readonly method: string; readonly id: number; readonly params: readonly LogFilter[] }
+type LogFilter = { readonly fromBlock: string; readonly toBlock: string }
+
+/** Forwards to anvil, but answers no `eth_getLogs` over more than `most` blocks; notes the ranges it answers. */
+async function narrowProxy(anvil: Anvil, most: number, ranges: number[]) {
+  const server = createServer(async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += chunk
+    const batch = [JSON.parse(text)].flat() as Call[]
+    const wide = batch.find((call) => rangeOf(call) > most)
+    ranges.push(...(wide ? [] : batch.map(rangeOf).filter((range) => range > 0)))
+    response.setHeader('content-type', 'application/json')
+    const error = { code: -32_005, message: 'query returned more than 10000 results' }
+    const body = batch.map(({ id }) => ({ jsonrpc: '2.0', id, error }))
+    const headers = { 'content-type': 'application/json' }
+    const forward = () => fetch(anvil.rpcUrl, { method: 'POST', headers, body: text })
+    response.end(wide ? JSON.stringify(body) : await (await forward()).text())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    rpcUrl: `http://127.0.0.1:${port}`,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+const rangeOf = ({ method, params }: Call): number =>
+  method === 'eth_getLogs' ? Number(params[0]!.toBlock) - Number(params[0]!.fromBlock) + 1 : 0

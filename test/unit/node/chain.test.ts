@@ -66,7 +66,7 @@ describe('connecting', () => {
   test('a market with other rules is refused, every difference named', async () => {
     const other = { ...params, claimWindowS: 61, claimGas: 7n }
     await expect(connect({ params: other })).rejects.toThrow(
-      'claimWindowS 60 there, 61 here; claimGas 300000 there, 7 here',
+      `claimWindowS 60 there, 61 here; claimGas ${params.claimGas} there, 7 here`,
     )
   })
 

@@ -17,7 +17,9 @@ const within = () => AbortSignal.timeout(10_000)
 
 type Node = { host: Host; gossip: Gossip; heard: string[]; dropped: string[] }
 
-/** A node that accepts everything, unless `validate` says otherwise, and notes what it was asked. */
+/**
+ * A node that accepts everything, unless `validate` says otherwise, and notes what it was asked.
+ */
 async function startNode(
   bootstrap: Node | null,
   options: Partial<GossipOptions> = {},
@@ -94,7 +96,7 @@ describe('gossip', () => {
     expect(c.heard).toEqual(['Bid good'])
   })
 
-  test('a message longer than its kind allows is rejected unread, and never published', async () => {
+  test('a message longer than its kind allows is rejected and never published', async () => {
     const { a, b } = await line({ maxBytes: record(() => 10) })
     await a.gossip.publish('Bid', text('x'.repeat(11)))
     await expect.poll(() => b.gossip.score(a.host.peerKey)).toBeLessThan(-5)

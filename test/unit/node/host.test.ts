@@ -115,6 +115,37 @@ describe('host', () => {
     await Promise.all(hosts.map((host) => peerIs(host, 'connected', after.peerKey)))
   })
 
+  test('the DHT finds peers and stores nothing for strangers', async () => {
+    const [host, stranger] = [await startHost(), await startHost()]
+    await stranger.connect(host.addresses()[0]!)
+    /** The message {1: kind, 2: key} of kad-dht with its length before it; the bytes of the answer. */
+    const say = async (kind: number): Promise<number> => {
+      const key = [18, 32, ...Buffer.alloc(32, 7)]
+      const message = [8, kind, 18, key.length, ...key]
+      const protocol = '/proofwire/kad/1'
+      const channel = await stranger.open(host.peerKey, protocol, AbortSignal.timeout(5_000))
+      async function* source() {
+        yield Uint8Array.of(message.length, ...message)
+        await new Promise(() => undefined)
+      }
+      channel.sink(source()).catch(() => undefined)
+      try {
+        for await (const chunk of channel.source) {
+          channel.abort(new Error('enough'))
+          return chunk.length
+        }
+      } catch {
+        // Cut off by the host.
+      }
+      return 0
+    }
+    const [findNode, putValue, getValue, addProvider, getProviders] = [4, 0, 1, 2, 3]
+    expect(await say(findNode)).toBeGreaterThan(0)
+    for (const kind of [putValue, getValue, addProvider, getProviders]) {
+      expect(await say(kind), `kind ${kind}`).toBe(0)
+    }
+  })
+
   test('a protected peer is connected again after it was lost', async () => {
     const limits = { wantedPeers: 0 }
     const prover = await startHost({ limits })
@@ -149,7 +180,7 @@ describe('keeper', () => {
     keeper.stop()
   })
 
-  test('a peer that is down is dialled ever less often, up to the cap, until it is released', async () => {
+  test('a peer that is down is dialled ever less often, until it is released', async () => {
     const times: number[] = []
     const enough = Promise.withResolvers<void>()
     const keeper = new Keeper({

@@ -162,7 +162,9 @@ describe('store', () => {
 
   test('what was put with sync survives the process being killed', async () => {
     const writer = await child(`
-      for (let i = 0; i < 100; i++) await store.put('job/' + String(i).padStart(3, '0'), Uint8Array.of(i), { sync: true })
+      for (let i = 0; i < 100; i++) {
+        await store.put('job/' + i, Uint8Array.of(i), { sync: true })
+      }
       await store.putJson('nonce', { next: 7n }, { sync: true })`)
     writer.kill('SIGKILL')
     await once(writer, 'exit')

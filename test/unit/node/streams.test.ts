@@ -46,7 +46,7 @@ const open = (asker: Host, server: Host): Promise<Channel> =>
   asker.open(server.peerKey, protocol, AbortSignal.timeout(5_000))
 
 describe('streams', () => {
-  test('a request of any length is answered, and the handler knows the peer and the time', async () => {
+  test('a request of any length is answered; the handler knows peer and time', async () => {
     const { server, asker } = await pair()
     await serve(server, protocol, limits, async (request, peerKey, _, receivedAt) => {
       expect(peerKey).toBe(asker.peerKey)
@@ -146,7 +146,7 @@ describe('streams', () => {
     await expect(asked).rejects.toMatchObject({ code: 'TOO_LARGE' })
   })
 
-  test('the answer to a long wait arrives; the handler’s signal aborts when the asker leaves', async () => {
+  test('a long wait ends in the answer, or when the asker leaves', async () => {
     const { server, asker } = await pair()
     const signals: AbortSignal[] = []
     const gate = Promise.withResolvers<void>()
@@ -169,7 +169,7 @@ describe('streams', () => {
     expect(await waiting).toEqual(Uint8Array.of(7))
   })
 
-  test('the handler’s signal aborts when the asker’s connection is lost, and the place stays taken', async () => {
+  test('an asker whose connection is lost keeps its place until the handler ends', async () => {
     const { server, asker } = await pair()
     const began = Promise.withResolvers<AbortSignal>()
     const gate = Promise.withResolvers<void>()
@@ -270,7 +270,7 @@ describe('streams', () => {
     expect(answers).toEqual(['broken'])
   })
 
-  test('a peer that sends more than it announced is cut off, even while the handler works', async () => {
+  test('a peer that sends more than it announced is cut off', async () => {
     const { server, asker } = await pair()
     const began = Promise.withResolvers<AbortSignal>()
     await serve(server, protocol, limits, (_, __, signal) => {

@@ -131,7 +131,20 @@ describe('the transaction outbox', () => {
     expect(await sent).toMatchObject({ kind: 'mined' })
   })
 
-  test('without funds it waits for them and is sent once', async () => {
+  test('a deposit above the balance is refused and holds up nothing', async () => {
+    const { chain: own } = await chain.connect(prover)
+    const deposited = own.funds.depositStake(prover.address, 'prover', 20_000n * ETHER)
+    const committed = own.commitProof(requestId, proof)
+    expect(await deposited).toMatchObject({ kind: 'dropped', reason: 'no-funds' })
+    expect(await committed).toMatchObject({ kind: 'mined' })
+    // All of it, with nothing left for gas.
+    const balance = await chain.anvil.request<Hex>('eth_getBalance', prover.address, 'latest')
+    const balanceWei = BigInt(balance)
+    const all = await own.funds.depositStake(prover.address, 'prover', balanceWei)
+    expect(all).toMatchObject({ kind: 'dropped', reason: 'no-funds' })
+  })
+
+  test('without funds a commitment waits for them and is sent once', async () => {
     await chain.anvil.request('anvil_setBalance', prover.address, '0x1')
     const own = await chain.connect(prover)
     const sent = own.chain.commitProof(requestId, proof)

@@ -100,8 +100,8 @@ describe('the command backend', () => {
 
   test('starts the program without a shell, and without our settings', async () => {
     process.env.PROOFWIRE_PASSWORD = 'secret'
-    const script =
-      'fs.writeFileSync("proof.bin", JSON.stringify([process.argv[1], process.env.PROOFWIRE_PASSWORD ?? null]))'
+    const script = `const told = [process.argv[1], process.env.PROOFWIRE_PASSWORD ?? null]
+      fs.writeFileSync('proof.bin', JSON.stringify(told))`
     const argument = '$(echo shell); *'
     const backend = createCommandBackend({
       name: 'echo',
@@ -157,7 +157,10 @@ describe('the command backend', () => {
     const polite = join(directory, 'polite')
     const cancel = new AbortController()
     const listens = scripted(
-      `process.on('SIGTERM', () => { fs.writeFileSync(${JSON.stringify(polite)}, ''); process.exit(0) })
+      `process.on('SIGTERM', () => {
+        fs.writeFileSync(${JSON.stringify(polite)}, '')
+        process.exit(0)
+      })
       fs.writeFileSync(${JSON.stringify(`${polite}-ready`)}, String(process.pid))
       setInterval(() => {}, 1000)`,
     )
@@ -192,7 +195,8 @@ describe('the command backend', () => {
     const left = `const socket = require('node:net').connect(${port}, '127.0.0.1')
       socket.on('connect', () => console.log('here'))`
     const backend = scripted(
-      `const left = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(left)}])
+      `const { spawn } = require('node:child_process')
+      const left = spawn(process.execPath, ['-e', ${JSON.stringify(left)}])
       left.stdout.once('data', () => {
         fs.writeFileSync('proof.bin', 'x')
         process.exit(0)
@@ -200,7 +204,8 @@ describe('the command backend', () => {
     )
     const proved = backend.prove(job(), never)
     const [socket] = (await connected) as [Socket]
-    const ended = once(socket.on('error', () => {}).resume(), 'close') // its end resets the connection
+    // A killed process resets its connections.
+    const ended = once(socket.on('error', () => {}).resume(), 'close')
     await proved
     await ended
     server.close()

@@ -96,7 +96,7 @@ describe('the circuit accepts', () => {
     expect(await ask(honest)).toBe('accepted')
   })
 
-  test('another payee, executor and block range: the market and the venue judge those', async () => {
+  test('any payee, executor and block range: the market and the venue judge those', async () => {
     const other = prepareStatement(inputs, context.venue, shape)!.input
     expect(await ask(other)).toBe('accepted')
     expect(await ask(withWord(word.executor, 0n))).toBe('accepted')

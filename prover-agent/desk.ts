@@ -1,0 +1,155 @@
+/**
+ * The desk: gathers what is true now and asks the strategy for a quote, and once more, when the turn has come,
+ * whether the job still fits. Instant, and without IO but for the log.
+ */
+import type { Clock } from '#node/clock'
+import type { Log } from '#node/log'
+import type { ProverDesk, Quote, QuoteContext } from '#protocol/bidder'
+import type { Params } from '#protocol/params'
+import type { Address, ProofRequest } from '#protocol/schema'
+import type { Backend } from './backend.ts'
+import type { Calibration } from './calibration.ts'
+import {
+  fitsBeforeDue,
+  freeAt,
+  type Held,
+  heldJobs,
+  keyOf,
+  type LaneTimes,
+  MAX_HELD,
+  type MarketView,
+  reservedBondWei,
+} from './capacity.ts'
+import type { Lanes } from './lanes.ts'
+import type { LearnedPrices } from './prices.ts'
+import { type DeclineReason, decide, type Policy, worstMs } from './strategy.ts'
+import type { VerifierList } from './verifiers.ts'
+
+export type DeskPorts = {
+  readonly account: Address
+  readonly market: MarketView
+  readonly params: Params
+  readonly policy: Policy
+  readonly lanes: Lanes
+  readonly backend: Pick<Backend, 'supports'>
+  readonly calibration: Calibration
+  readonly prices: LearnedPrices
+  readonly verifiers: Pick<VerifierList, 'standing'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly log: Log
+  /** Why nothing new may be taken on, or `null`. */
+  readonly unwell: () => string | null
+}
+
+export type Declined = DeclineReason | 'unwell'
+
+export class Desk implements ProverDesk {
+  readonly #ports: DeskPorts
+  readonly #declined = new Map<Declined, number>()
+  #saidUnwell: string | null = null
+
+  constructor(ports: DeskPorts) {
+    this.#ports = ports
+  }
+
+  /** Requests declined since the start, by reason. */
+  get declined(): ReadonlyMap<Declined, number> {
+    return this.#declined
+  }
+
+  /** What takes bond or a lane from the next job. `now`: ms since the Unix epoch. */
+  held(now: number): Held[] {
+    const { market, account, params } = this.#ports
+    return heldJobs(market, account, params, now)
+  }
+
+  /** Own promise for a job, ms since the Unix epoch; its due time when the market does not know it. */
+  promisedAt(request: ProofRequest): number {
+    const key = keyOf(request)
+    const held = this.held(this.#ports.clock.now()).find((job) => job.key === key)
+    return held?.promisedAt ?? request.dueAt
+  }
+
+  readonly quote = (context: QuoteContext): Quote | null => {
+    const unwell = this.#ports.unwell()
+    this.#sayUnwell(unwell)
+    if (unwell !== null) return this.#decline(context.request, 'unwell')
+    const { policy, backend, calibration, prices, verifiers } = this.#ports
+    const { request, now, builder } = context
+    const held = this.held(now)
+    const { programId, work } = request
+    const facts = {
+      request,
+      builder,
+      freeBondWei: context.freeBondWei - reservedBondWei(held),
+      timing: backend.supports(programId) ? calibration.timingOf(programId, work) : null,
+      expectedFreeAt: freeAt(held, this.#times('usual', now), now),
+      worstFreeAt: freeAt(held, this.#times('worst', now), now),
+      hasRoom: held.length < MAX_HELD,
+      learnedScoreWei: prices.scoreWei(request, policy.pricePercentile),
+      verifier: verifiers.standing(request.verifier),
+    }
+    const decision = decide(facts, policy)
+    return decision.kind === 'quote' ? decision.quote : this.#decline(request, decision.reason)
+  }
+
+  /** Asked when its turn has come: nothing of what was true when it bid has to be true any more. */
+  readonly accepts = (request: ProofRequest, now: number): boolean => {
+    const problem = this.#ports.unwell() ?? this.#misfit(request, now)
+    if (problem === null) return true
+    const { builder, nonce } = request
+    this.#ports.log.warn('cannot accept a job', { builder, nonce, why: problem })
+    return false
+  }
+
+  #decline(request: ProofRequest, reason: Declined): null {
+    const { builder, nonce } = request
+    this.#declined.set(reason, (this.#declined.get(reason) ?? 0) + 1)
+    this.#ports.log.debug('declined a request', { builder, nonce, reason })
+    return null
+  }
+
+  /** Said when it changes, not at every request. */
+  #sayUnwell(unwell: string | null): void {
+    if (unwell === this.#saidUnwell) return
+    this.#saidUnwell = unwell
+    if (unwell) this.#ports.log.warn('not bidding', { why: unwell })
+    else this.#ports.log.info('bidding again')
+  }
+
+  #misfit(request: ProofRequest, now: number): string | null {
+    const { market, account, policy } = this.#ports
+    const key = keyOf(request)
+    const all = this.held(now)
+    const own = all.find((held) => held.key === key)
+    // Bids give way to what is certain; a backup, which was not counted, gives way to auctions won besides.
+    const certain = all.filter(
+      (held) => held !== own && (held.stage === 'won' ? !own : held.stage !== 'bid'),
+    )
+    const freeBondWei = market.accounts.freeBondWei(account) - reservedBondWei(certain)
+    if (freeBondWei < request.bondWei) return 'the bond is not free'
+    const promisedAt = own?.promisedAt ?? request.dueAt
+    const asked: Held = { key, request, stage: 'accepted', promisedAt, isStarted: false }
+    const times = this.#times('worst', now)
+    const fits = fitsBeforeDue(asked, certain, times, policy.deliveryAllowanceMs, now)
+    return fits ? null : 'no lane is free in time'
+  }
+
+  /** How long each held job takes, and when it began. */
+  #times(kind: 'usual' | 'worst', now: number): LaneTimes {
+    const { lanes, calibration, policy } = this.#ports
+    return {
+      lanes: lanes.count,
+      startAllowanceMs: policy.startAllowanceMs,
+      beganAt: (key) => lanes.running.get(key) ?? null,
+      durationMs: ({ request, key }) => {
+        const timing = calibration.timingOf(request.programId, request.work)
+        // Restored after the configuration changed: it holds its lane until it is due.
+        if (!timing) return Math.max(0, request.dueAt - now)
+        const elapsedMs = now - (lanes.running.get(key) ?? now)
+        const isUsual = kind === 'usual' && elapsedMs <= timing.p90Ms
+        return isUsual ? timing.p90Ms : worstMs(timing, policy)
+      },
+    }
+  }
+}

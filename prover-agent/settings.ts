@@ -1,0 +1,219 @@
+/** The settings of an agent: a node's, and its own. `proofwire agent --print-config` prints them with their defaults. */
+import { readFile } from 'node:fs/promises'
+import { ConfigError, type Values } from '#node/config'
+import { choice, integer, list, path, wei } from '#node/keys'
+import { checkSettings, nodeKeys } from '#node/settings'
+import { parseVerificationKey, programId, type VerificationKey } from '#protocol/proof'
+import type { Hex } from '#protocol/schema'
+import { loadVerificationKey, type ShapeName, shapeNames, shapes } from './circuits/shapes.ts'
+import type { Policy } from './strategy.ts'
+
+export const agentKeys = {
+  ...nodeKeys,
+  dataFolder: path({
+    doc: 'Folder of the database, the peer key, the calibration and status.json. One agent each.',
+    fallback: '~/.proofwire/agent',
+  }),
+  listen: list({
+    of: 'multiaddrs',
+    doc: 'Where other nodes can connect. Empty is enough to prove: an agent dials builders, never the other way.',
+    fallback: [],
+    example: '["/ip4/0.0.0.0/tcp/4701"]',
+  }),
+  keyFile: path({
+    doc: 'Key of the account that bids, bonds and is paid: a Web3 keystore (version 3) or a file of 64 hex digits.',
+    example: '"account.json"',
+  }),
+  backend: choice({
+    doc: 'What proves: snarkjs (any CPU, nothing to install) or command (your own program; see prover-agent/backends/README.md).',
+    choices: ['snarkjs', 'command'],
+    fallback: 'snarkjs',
+  }),
+  command: list({
+    of: 'arguments',
+    doc: 'The program of backend command and its arguments. No shell reads them.',
+    fallback: [],
+    example: '["/opt/prover/prove", "--gpu=0"]',
+  }),
+  commandTimeoutMs: integer({
+    doc: 'Longest that one attempt at a proof may take, in ms; then it is stopped and tried again.',
+    fallback: 60_000,
+    min: 100,
+    max: 3_600_000,
+  }),
+  shapes: list({
+    of: 'shape names',
+    doc: `Circuits to prove: ${shapeNames.join(', ')}. They must be built: node prover-agent/circuits/build.ts`,
+    fallback: ['n1d16'],
+  }),
+  programKeys: list({
+    of: 'paths',
+    doc: 'Verification keys (JSON) of programs besides the shapes that your command proves. They need a calibrationFile.',
+    fallback: [],
+    example: '["/opt/prover/verification-key.json"]',
+  }),
+  lanes: integer({
+    doc: 'Proofs at a time. One GPU is one lane; snarkjs uses every core for one proof.',
+    fallback: 1,
+    min: 1,
+    max: 64,
+  }),
+  costWeiPerMs: wei({
+    doc: 'What a ms of proving costs you, in wei. Without it: watts and electricityWeiPerKwh.',
+    fallback: null,
+    example: '"8333334"',
+  }),
+  watts: integer({
+    doc: 'Power the machine draws while it proves.',
+    fallback: 300,
+    min: 0,
+    max: 1_000_000,
+  }),
+  electricityWeiPerKwh: wei({
+    doc: 'Price of a kWh in wei: price of a kWh / price of an ether × 10^18. The default is 0.30 at 3,000.',
+    fallback: 100_000_000_000_000n,
+  }),
+  fixedCostWei: wei({
+    doc: 'What a job costs besides, in wei: above all its part of the transaction that settles it (12,000 gas).',
+    fallback: 24_000_000_000_000n,
+  }),
+  marginPercent: integer({
+    doc: 'Least gain above cost, in percent. What the market pays beyond that is learned from its awards.',
+    fallback: 20,
+    min: 0,
+    max: 10_000,
+  }),
+  pricePercentile: integer({
+    doc: 'Which of the last winning scores to bid, in percent: low wins often, high earns more.',
+    fallback: 40,
+    min: 0,
+    max: 100,
+  }),
+  headroomPercent: integer({
+    doc: 'A job is only bid for when the slowest proof measured, times this, is done before it is due. Below 150 you gamble with your bond.',
+    fallback: 150,
+    min: 100,
+    max: 1_000,
+  }),
+  startAllowanceMs: integer({
+    doc: 'Time from the close of an auction until its proof is begun: award, inputs, their check, acceptance. ms.',
+    fallback: 500,
+    min: 0,
+    max: 10_000,
+  }),
+  deliveryAllowanceMs: integer({
+    doc: 'Time from a finished proof until it is verified and at its builder, in ms.',
+    fallback: 250,
+    min: 0,
+    max: 10_000,
+  }),
+  maxUnfairPercent: integer({
+    doc: 'No bids for builders that left more of their jobs unawarded, or better bids out, in percent.',
+    fallback: 20,
+    min: 0,
+    max: 100,
+  }),
+  leastBuilderJobs: integer({
+    doc: 'Jobs of a builder that must be known before it is judged.',
+    fallback: 10,
+    min: 1,
+    max: 1_000,
+  }),
+  bondWei: wei({
+    doc: 'Bond to hold, in wei: at start the agent deposits what is missing. Without it, it deposits nothing.',
+    fallback: null,
+    example: '"1000000000000000000"',
+  }),
+  verifierCodeHashes: list({
+    of: 'hashes',
+    doc: 'keccak256 of the code of the verifiers you work for. Another verifier could refuse your good proof.',
+    fallback: [],
+    example: `["0x${'00'.repeat(32)}"]`,
+  }),
+  calibrationFile: path({
+    doc: 'Prepared measurements to begin with. Without it the agent measures, and keeps calibration.json in its folder.',
+    fallback: null,
+    example: '"calibration.json"',
+  }),
+} as const
+
+export type AgentSettings = Values<typeof agentKeys>
+
+/** What is wrong with settings that each alone are right; for `readConfig`. */
+export function checkAgentSettings(values: AgentSettings): readonly string[] {
+  const problems = [...checkSettings(values)]
+  const unknown = values.shapes.filter((name) => !shapeNames.includes(name as ShapeName))
+  if (unknown.length > 0) {
+    problems.push(`shapes: there is no ${unknown.join(', ')}. There are ${shapeNames.join(', ')}.`)
+  }
+  if (values.shapes.length + values.programKeys.length === 0) {
+    problems.push('shapes is empty: there is nothing to prove. Name at least one.')
+  }
+  if (values.backend === 'command' && values.command.length === 0) {
+    problems.push('backend is command, and command is empty. Set the program and its arguments.')
+  }
+  if (values.backend !== 'command' && values.programKeys.length > 0) {
+    problems.push('programKeys is for backend command only. Set it, or leave programKeys empty.')
+  }
+  if (values.programKeys.length > 0 && values.calibrationFile === null) {
+    problems.push('programKeys: other programs cannot be measured here. Set calibrationFile.')
+  }
+  const bad = values.verifierCodeHashes.filter((hash) => !/^0x[0-9a-fA-F]{64}$/.test(hash))
+  if (bad.length > 0) {
+    problems.push(`verifierCodeHashes: ${bad.join(', ')} must be 0x and 64 hex digits.`)
+  }
+  if (values.verifierCodeHashes.length === 0) {
+    problems.push(
+      'verifierCodeHashes is empty: no job would ever be bid for. Ask whom you trust for the hash.',
+    )
+  }
+  return problems
+}
+
+/** 1 kWh in W·ms. */
+const WATT_MS_PER_KWH = 3_600_000_000n
+
+/** What the operator chose, as the strategy takes it. */
+export function policyOf(values: AgentSettings): Policy {
+  const powerWei = BigInt(values.watts) * values.electricityWeiPerKwh
+  return {
+    costWeiPerMs: values.costWeiPerMs ?? (powerWei + WATT_MS_PER_KWH - 1n) / WATT_MS_PER_KWH,
+    fixedCostWei: values.fixedCostWei,
+    marginPercent: values.marginPercent,
+    headroomPercent: values.headroomPercent,
+    startAllowanceMs: values.startAllowanceMs,
+    deliveryAllowanceMs: values.deliveryAllowanceMs,
+    pricePercentile: values.pricePercentile,
+    maxUnfairPercent: values.maxUnfairPercent,
+    leastBuilderJobs: values.leastBuilderJobs,
+  }
+}
+
+/** Verification keys of all that the agent proves, by program. @throws ConfigError for one that cannot be read. */
+export async function loadKeys(
+  values: Pick<AgentSettings, 'shapes' | 'programKeys'>,
+): Promise<Map<Hex, VerificationKey>> {
+  const keys = new Map<Hex, VerificationKey>()
+  const problems: string[] = []
+  for (const name of values.shapes as readonly ShapeName[]) {
+    try {
+      keys.set(shapes[name].programId, await loadVerificationKey(name))
+    } catch (error) {
+      problems.push(`shape ${name} cannot be used: ${reasonOf(error)}. Build it: ${BUILD} ${name}`)
+    }
+  }
+  for (const file of values.programKeys) {
+    try {
+      const key = parseVerificationKey(JSON.parse(await readFile(file, 'utf8')))
+      if (key === null) throw new Error('it is no Groth16 key with three public signals')
+      keys.set(programId(key), key)
+    } catch (error) {
+      problems.push(`programKeys: ${file} cannot be used: ${reasonOf(error)}.`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return keys
+}
+
+const BUILD = 'node prover-agent/circuits/build.ts'
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)

@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { type ClockWatch, watchClock } from '#node/clock-watch'
+import type { Host } from '#node/host'
+import { silentLog } from '#node/log'
+import { startHost, stopHost, stopHosts } from '#test/support/hosts'
+
+afterEach(stopHosts)
+
+const protocol = '/proofwire/clock/test'
+
+async function startWatch(aheadMs: number): Promise<{ host: Host; watch: ClockWatch }> {
+  const host = await startHost({ limits: { wantedPeers: 0 } })
+  const now = () => Date.now() + aheadMs
+  return { host, watch: await watchClock({ host, protocol, now, log: silentLog }) }
+}
+
+describe('clock watch', () => {
+  test('the offset is the median of the peers’ clocks less ours, and a peer’s leaves with it', async () => {
+    const own = await startWatch(0)
+    expect(own.watch.offset()).toBeNull()
+    const peers = [await startWatch(-5_000), await startWatch(250), await startWatch(1e9)]
+    for (const { host } of peers) await own.host.connect(host.addresses()[0]!)
+    await expect.poll(() => own.watch.offset()?.peers).toBe(3)
+    // Half of a round trip on loopback is the error.
+    expect(Math.abs(own.watch.offset()!.offsetMs - 250)).toBeLessThan(100)
+    await stopHost(peers[2]!.host)
+    await stopHost(peers[1]!.host)
+    await expect.poll(() => own.watch.offset()?.peers).toBe(1)
+    expect(Math.abs(own.watch.offset()!.offsetMs + 5_000)).toBeLessThan(100)
+  })
+
+  test('both sides of a connection learn the difference', async () => {
+    const [a, b] = [await startWatch(0), await startWatch(1_000)]
+    await a.host.connect(b.host.addresses()[0]!)
+    await expect.poll(() => a.watch.offset()?.peers).toBe(1)
+    await expect.poll(() => b.watch.offset()?.peers).toBe(1)
+    const sum = a.watch.offset()!.offsetMs + b.watch.offset()!.offsetMs
+    expect(Math.abs(sum)).toBeLessThan(100)
+  })
+
+  test('a peer that does not tell its time is left out', async () => {
+    const own = await startWatch(0)
+    const silent = await startHost({ limits: { wantedPeers: 0 } })
+    await own.host.connect(silent.addresses()[0]!)
+    const sane = await startWatch(0)
+    await own.host.connect(sane.host.addresses()[0]!)
+    await expect.poll(() => own.watch.offset()).toMatchObject({ peers: 1 })
+  })
+
+  test('once stopped it neither asks nor answers', async () => {
+    const [a, b] = [await startWatch(0), await startWatch(0)]
+    await b.watch.stop()
+    await a.host.connect(b.host.addresses()[0]!)
+    const c = await startWatch(0)
+    await a.host.connect(c.host.addresses()[0]!)
+    await expect.poll(() => a.watch.offset()).toMatchObject({ peers: 1 })
+    expect(b.watch.offset()).toBeNull()
+  })
+})

@@ -1,0 +1,429 @@
+import { rm } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Store } from '#node/store'
+import { WantedRefused } from '#node/wanted-refusal'
+import { claimCostWei } from '#protocol/money'
+import { defaultParams } from '#protocol/params'
+import { ZERO_WORD } from '#protocol/schema'
+import {
+  accept,
+  award,
+  bid,
+  deliver,
+  ETHER,
+  hash,
+  type OwnMarket,
+  startOwnMarket,
+  TestClock,
+  temporaryFolder,
+  terms,
+} from '#test/support/own-market'
+
+let folder: string
+let clock: TestClock
+let own: OwnMarket
+beforeEach(async () => {
+  folder = await temporaryFolder()
+  clock = new TestClock()
+  own = await startOwnMarket({ folder, clock })
+})
+afterEach(async () => {
+  await own.stop()
+  await rm(folder, { recursive: true })
+})
+
+const proof = new Uint8Array([7, 7, 7])
+const requestsOf = (of: OwnMarket, wantedId: string) => of.wanted.get(wantedId)!.requests
+const isOver = (of: OwnMarket, wantedId: string) => of.wanted.get(wantedId)?.status !== 'open'
+const saidRequests = (of: OwnMarket) => of.said.filter((each) => each.kind === 'ProofRequest')
+const keysOf = async (store: Store, prefix: string): Promise<string[]> => {
+  const keys: string[] = []
+  for await (const { key } of store.entries(prefix)) keys.push(key)
+  return keys
+}
+/** Lets the auction of the newest request end without an award, and what follows begin. */
+const letLapse = async (of: OwnMarket, wantedId: string): Promise<void> => {
+  const { requestId, closesAt } = requestsOf(of, wantedId).at(-1)!
+  clock.advanceTo(closesAt + defaultParams.awardGraceMs + defaultParams.holdMs + 1)
+  await of.when(() => of.market.job(requestId)?.outcome === 'void')
+  clock.advance(250)
+}
+
+describe('a wanted proof', () => {
+  test('is asked for, awarded, started, delivered and paid, and all of it is remembered', async () => {
+    const [ann, bob] = own.provers
+    const { wantedId, requestId } = await own.wanted.ask(terms)
+    const request = own.market.job(requestId)!.request.message
+    expect(request).toMatchObject({
+      builder: own.signer.account,
+      builderPeer: hash('peer'),
+      inputBytes: 3,
+      openedAt: clock.now(),
+      closesAt: clock.now() + 400,
+      softDueAt: clock.now() + 10_000,
+      dueAt: clock.now() + 20_000,
+      retryOf: ZERO_WORD,
+    })
+    expect(await bid(own, ann!, requestId, 2_000n)).toBe('accept')
+    expect(await bid(own, bob!, requestId, 1_000n)).toBe('accept')
+    await award(own, clock, requestId)
+    clock.advance(100)
+    await accept(own, bob!, requestId)
+    clock.advance(2_000)
+    await deliver(own, bob!, requestId, proof, clock.now())
+    const transactionHash = hash('transaction')
+    const paid = { builder: own.signer.account, prover: bob!.account, nonce: request.nonce }
+    own.chain({ kind: 'paid', ...paid, payWei: 1_000n, transactionHash })
+
+    const awardedAt = request.closesAt
+    const delivery = {
+      requestId,
+      prover: bob!.account,
+      payWei: 1_000n,
+      deliveredAt: awardedAt + 2_100,
+    }
+    expect(own.wanted.get(wantedId)).toMatchObject({ status: 'delivered', failure: null, delivery })
+    expect(requestsOf(own, wantedId)).toEqual([
+      expect.objectContaining({
+        requestId,
+        requestedAt: request.openedAt,
+        bidCount: 2,
+        awardedAt,
+        winner: bob!.account,
+        priceWei: 1_000n,
+        outcome: 'settled',
+        starts: [
+          expect.objectContaining({
+            prover: bob!.account,
+            startedAt: awardedAt + 100,
+            deliveredAt: awardedAt + 2_100,
+            payWei: 1_000n,
+            paid: { payWei: 1_000n, transactionHash },
+            slashed: null,
+          }),
+        ],
+      }),
+    ])
+    expect(await own.wanted.proof(wantedId)).toEqual(proof)
+  })
+
+  test('is still there after a restart, with its proof, when the market has forgotten the job', async () => {
+    const [ann] = own.provers
+    const { wantedId, requestId } = await own.wanted.ask(terms)
+    await bid(own, ann!, requestId, 2_000n)
+    await award(own, clock, requestId)
+    await accept(own, ann!, requestId)
+    await deliver(own, ann!, requestId, proof, clock.now())
+    const { nonce } = own.market.job(requestId)!.request.message
+    const debt = { builder: own.signer.account, prover: ann!.account, nonce }
+    own.chain({ kind: 'paid', ...debt, payWei: 2_000n, transactionHash: hash('transaction') })
+    clock.advance(60_000)
+    expect(own.market.job(requestId)).toBeUndefined()
+    const before = own.wanted.get(wantedId)
+    await own.stop()
+    own = await startOwnMarket({ folder, clock })
+    expect(own.wanted.get(wantedId)).toEqual(before)
+    expect(await own.wanted.proof(wantedId)).toEqual(proof)
+    expect(await keysOf(own.store, 'own/')).toEqual([])
+    expect(await keysOf(own.store, 'wanted-inputs/')).toEqual([])
+  })
+
+  test('that the cover cannot carry is refused with the amounts, and nothing of it is left', async () => {
+    const claimWei = claimCostWei(terms, defaultParams)
+    const asked = own.wanted.ask({ ...terms, reserveWei: ETHER })
+    await expect(asked).rejects.toThrow(WantedRefused)
+    await expect(asked).rejects.toMatchObject({ code: 'REQUEST_UNCOVERED' })
+    const message = `reserve ${ETHER} plus claim cost ${claimWei} exceeds the free cover ${ETHER / 2n}`
+    await expect(asked).rejects.toThrow(message)
+    expect(own.wanted.list()).toEqual([])
+    expect(own.said).toEqual([])
+    for (const prefix of ['own/', 'wanted', 'job/'])
+      expect(await keysOf(own.store, prefix)).toEqual([])
+  })
+
+  test.each([
+    ['REQUEST_WINDOW', { dueInMs: 400 }],
+    ['REQUEST_WINDOW', { dueInMs: 60_401, softDueInMs: 1 }],
+    ['REQUEST_WINDOW', { softDueInMs: 20_001 }],
+    ['REQUEST_FIELDS', { backups: 4 }],
+    ['REQUEST_FIELDS', { reserveWei: 0n }],
+    ['REQUEST_FIELDS', { work: 0n }],
+  ])('on impossible terms is refused: %s %o', async (code, odd) => {
+    await expect(own.wanted.ask({ ...terms, ...odd })).rejects.toMatchObject({ code })
+    expect(own.wanted.list()).toEqual([])
+  })
+
+  test('beyond the open requests of one builder is refused', async () => {
+    own.fund(own.signer.account, 1_000n * ETHER)
+    const asked = Array.from({ length: defaultParams.maxOpenRequests }, () => own.wanted.ask(terms))
+    await Promise.all(asked)
+    await expect(own.wanted.ask(terms)).rejects.toMatchObject({ code: 'REQUEST_TOO_MANY' })
+    const nonces = saidRequests(own).map(({ message }) => (message as { nonce: bigint }).nonce)
+    expect(new Set(nonces).size).toBe(defaultParams.maxOpenRequests)
+  })
+
+  test('asked for again with the same key is one wanted proof; with other terms it is refused', async () => {
+    const keyed = { ...terms, idempotencyKey: 'table 7' }
+    const [first, second] = await Promise.all([own.wanted.ask(keyed), own.wanted.ask(keyed)])
+    expect(second).toEqual(first)
+    await own.stop()
+    own = await startOwnMarket({ folder, clock })
+    expect(await own.wanted.ask(keyed)).toEqual(first)
+    const other = { ...keyed, inputs: new Uint8Array([9]) }
+    await expect(own.wanted.ask(other)).rejects.toMatchObject({ code: 'IDEMPOTENCY_MISMATCH' })
+    expect(own.wanted.list().length).toBe(1)
+  })
+
+  test('refused with a key can be asked for again with it', async () => {
+    const keyed = { ...terms, idempotencyKey: 'later' }
+    own.fund(own.signer.account, 0n)
+    await expect(own.wanted.ask(keyed)).rejects.toMatchObject({ code: 'REQUEST_UNCOVERED' })
+    own.fund(own.signer.account, ETHER)
+    await expect(own.wanted.ask(keyed)).resolves.toMatchObject({ wantedId: expect.any(String) })
+  })
+})
+
+describe('a request that came to nothing', () => {
+  test('for which nobody bid is retried with a higher reserve, at most the highest allowed', async () => {
+    const asked = { ...terms, reserveWei: 1_000n, maxReserveWei: 1_300n }
+    const { wantedId, requestId: first } = await own.wanted.ask(asked)
+    await letLapse(own, wantedId)
+    await own.when(() => requestsOf(own, wantedId).length === 2 && saidRequests(own).length === 2)
+    await letLapse(own, wantedId)
+    await own.when(() => saidRequests(own).length === 3)
+    await letLapse(own, wantedId)
+    await own.when(() => isOver(own, wantedId))
+    const messages = saidRequests(own).map(({ message }) => message)
+    expect(messages).toMatchObject([
+      { reserveWei: 1_000n, retryOf: ZERO_WORD },
+      { reserveWei: 1_250n, retryOf: first },
+      { reserveWei: 1_300n, retryOf: first },
+    ])
+    // The caller's due time stays where it was.
+    expect(new Set(messages.map((message) => (message as { dueAt: number }).dueAt)).size).toBe(1)
+    expect(own.wanted.get(wantedId)?.failure).toMatchObject({ code: 'NO_BIDS' })
+  })
+
+  test('for which nobody bid fails when the reserve may not be raised', async () => {
+    const { wantedId } = await own.wanted.ask(terms)
+    await letLapse(own, wantedId)
+    await own.when(() => isOver(own, wantedId))
+    expect(own.wanted.get(wantedId)).toMatchObject({
+      status: 'failed',
+      failure: { code: 'NO_BIDS', message: expect.stringContaining('nobody bid') },
+    })
+    expect(saidRequests(own).length).toBe(1)
+  })
+
+  test('for which nobody bid fails when too little time is left', async () => {
+    const asked = { ...terms, maxReserveWei: 2n * terms.reserveWei, dueInMs: 2_000, softDueInMs: 1 }
+    const { wantedId } = await own.wanted.ask(asked)
+    await letLapse(own, wantedId)
+    await own.when(() => isOver(own, wantedId))
+    expect(saidRequests(own).length).toBe(1)
+  })
+
+  test('whose winner and backup never accepted is followed by a fresh one on the same terms', async () => {
+    const asked = { ...terms, backups: 1, maxReserveWei: 2n * terms.reserveWei }
+    const { wantedId, requestId } = await own.wanted.ask(asked)
+    for (const prover of own.provers.slice(0, 2)) await bid(own, prover, requestId, 5n)
+    await award(own, clock, requestId)
+    clock.advance(2 * defaultParams.turnMs)
+    expect(requestsOf(own, wantedId)[0]).toMatchObject({
+      missed: [expect.any(String), expect.any(String)],
+    })
+    clock.advance(250)
+    await own.when(() => saidRequests(own).length === 2)
+    expect(saidRequests(own)[1]?.message).toMatchObject({
+      reserveWei: terms.reserveWei,
+      retryOf: ZERO_WORD,
+    })
+    const second = requestsOf(own, wantedId)[1]!.requestId
+    const [, , cas] = own.provers
+    await bid(own, cas!, second, 6n)
+    await award(own, clock, second)
+    await accept(own, cas!, second)
+    await deliver(own, cas!, second, proof, clock.now())
+    expect(own.wanted.get(wantedId)).toMatchObject({
+      status: 'delivered',
+      delivery: { requestId: second, prover: cas!.account },
+    })
+  })
+
+  test('whose backup is still in its turn is not followed by another', async () => {
+    const { wantedId, requestId } = await own.wanted.ask({ ...terms, backups: 1 })
+    for (const prover of own.provers.slice(0, 2)) await bid(own, prover, requestId, 5n)
+    await award(own, clock, requestId)
+    clock.advance(defaultParams.turnMs + 300)
+    expect(requestsOf(own, wantedId)[0]?.missed.length).toBe(1)
+    const [, backup] = [...own.market.auctioneer.auctions.get(requestId)!.candidates!]
+    const prover = own.provers.find(({ account }) => account === backup!.prover)!
+    await accept(own, prover, requestId)
+    clock.advance(300)
+    await deliver(own, prover, requestId, proof, clock.now())
+    expect(saidRequests(own).length).toBe(1)
+  })
+
+  test('whose started prover does not deliver is never followed by another; the slash is remembered', async () => {
+    const [ann] = own.provers
+    const { wantedId, requestId } = await own.wanted.ask(terms)
+    await bid(own, ann!, requestId, 5n)
+    await award(own, clock, requestId)
+    await accept(own, ann!, requestId)
+    clock.advance(terms.dueInMs + 1_000)
+    await own.when(() => isOver(own, wantedId))
+    expect(own.wanted.get(wantedId)).toMatchObject({
+      status: 'failed',
+      failure: { code: 'NOT_DELIVERED', message: expect.stringContaining(ann!.account) },
+    })
+    expect(saidRequests(own).length).toBe(1)
+    const { nonce, bondWei } = own.market.job(requestId)!.request.message
+    const [builder, transactionHash] = [own.signer.account, hash('slash')]
+    own.chain({ kind: 'slashed', builder, prover: ann!.account, nonce, bondWei, transactionHash })
+    expect(requestsOf(own, wantedId)[0]?.starts).toMatchObject([
+      { defaulted: true, slashed: { bondWei, transactionHash }, payWei: null },
+    ])
+  })
+
+  test('with bids that could not win says so', async () => {
+    const [ann] = own.provers
+    const { wantedId, requestId } = await own.wanted.ask({
+      ...terms,
+      dueInMs: 2_000,
+      softDueInMs: 1,
+    })
+    await bid(own, ann!, requestId, 5n) // promised after the due time
+    await letLapse(own, wantedId)
+    await own.when(() => isOver(own, wantedId))
+    expect(own.wanted.get(wantedId)?.failure).toMatchObject({ code: 'NO_AWARD' })
+  })
+})
+
+describe('waiting for a wanted proof', () => {
+  test('ends when it is delivered, when time is up, when the waiter leaves and when the node stops', async () => {
+    const [ann] = own.provers
+    const never = new AbortController()
+    const { wantedId, requestId } = await own.wanted.ask(terms)
+    const impatient = own.wanted.wait(wantedId, 1_000, never.signal)
+    const leaver = new AbortController()
+    const leaving = own.wanted.wait(wantedId, 30_000, leaver.signal)
+    leaver.abort()
+    await leaving
+    await bid(own, ann!, requestId, 5n)
+    await award(own, clock, requestId)
+    await accept(own, ann!, requestId)
+    clock.advance(1_000)
+    await impatient
+    expect(isOver(own, wantedId)).toBe(false)
+    const patient = own.wanted.wait(wantedId, 30_000, never.signal)
+    await deliver(own, ann!, requestId, proof, clock.now())
+    await patient
+    expect(isOver(own, wantedId)).toBe(true)
+    const other = await own.wanted.ask(terms)
+    const stopped = own.wanted.wait(other.wantedId, 30_000, never.signal)
+    await own.wanted.stop()
+    await stopped
+  })
+})
+
+describe('a crash', () => {
+  /** Lets `writes` writes through; what comes after never happens, as after kill -9. */
+  const stopsAfter =
+    (writes: number) =>
+    (store: Store): Store => {
+      let left = writes
+      const gate =
+        <A extends unknown[]>(write: (...args: A) => Promise<void>) =>
+        (...args: A): Promise<void> =>
+          left-- > 0 ? write(...args) : new Promise(() => undefined)
+      return {
+        ...store,
+        put: gate(store.put),
+        putJson: gate(store.putJson),
+        batch: gate(store.batch),
+        del: gate(store.del),
+      }
+    }
+
+  /** One wanted proof, as far as it gets; every step that hangs ends the story. */
+  const story = async (of: OwnMarket): Promise<void> => {
+    const [ann] = of.provers
+    const { requestId } = await of.wanted.ask({ ...terms, idempotencyKey: 'story' })
+    await bid(of, ann!, requestId, 5n)
+    await award(of, clock, requestId)
+    await accept(of, ann!, requestId)
+    await deliver(of, ann!, requestId, proof, clock.now())
+  }
+
+  test('between any two writes leaves one award a nonce, and a wanted proof that ends', async () => {
+    let isWhole = false
+    let crashes = 0
+    await own.stop()
+    while (!isWhole) {
+      await rm(folder, { recursive: true })
+      folder = await temporaryFolder()
+      clock = new TestClock()
+      // The counter of nonces is one write, before anything is wanted.
+      const around = stopsAfter(1 + crashes)
+      const first = await startOwnMarket({ folder, clock, around })
+      const done = story(first).then(() => true)
+      // A hanging write is what everything waits for in the end: the turn after the last event.
+      isWhole = await Promise.race([done, quiet(first)])
+      const said = [...first.said]
+      await first.kill()
+      clock.advance(300)
+
+      own = await startOwnMarket({ folder, clock })
+      const [ann] = own.provers
+      const { wantedId } = await own.wanted.ask({ ...terms, idempotencyKey: 'story' })
+      for (let round = 0; round < 3 && !isOver(own, wantedId); round++) {
+        const last = () => own.wanted.get(wantedId)!.requests.at(-1)!
+        const job = own.market.job(last().requestId)
+        if (job?.award) {
+          await accept(own, ann!, job.id)
+          await deliver(own, ann!, job.id, proof, clock.now())
+          break
+        }
+        if (job && clock.now() < last().closesAt && saidRequests(own).length > 0) {
+          await bid(own, ann!, job.id, 5n)
+          await award(own, clock, job.id)
+          continue
+        }
+        const known = saidRequests(own).length
+        clock.advance(1_600)
+        await own.when(() => saidRequests(own).length > known || isOver(own, wantedId))
+      }
+      expect(own.wanted.get(wantedId)?.status, `after ${crashes} writes`).toBe('delivered')
+      expect(await own.wanted.proof(wantedId)).toEqual(proof)
+      const all = [...said, ...own.said]
+      const requests = all.filter((each) => each.kind === 'ProofRequest')
+      const nonceOf = new Map(
+        requests.map(({ id, message }) => [id, (message as { nonce: bigint }).nonce]),
+      )
+      expect(new Set(nonceOf.values()).size).toBe(nonceOf.size)
+      const awards = new Map<unknown, string>()
+      for (const each of all)
+        if (each.kind === 'Award') {
+          const nonce = nonceOf.get(each.message.requestId)
+          expect(awards.get(nonce) ?? each.id).toBe(each.id)
+          awards.set(nonce, each.id)
+        }
+      const receipts = all.filter((each) => each.kind === 'Receipt').map(({ id }) => id)
+      expect(new Set(receipts).size).toBe(1)
+      await own.stop()
+      crashes++
+    }
+    expect(crashes).toBeGreaterThan(8)
+    own = await startOwnMarket({ folder, clock })
+  })
+})
+
+/** Resolves false when nothing has happened in a node for so long that it hangs. ms. */
+async function quiet(of: OwnMarket): Promise<false> {
+  const QUIET_MS = 150
+  for (;;) {
+    const seen = of.events.length + of.said.length
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
+    if (of.events.length + of.said.length === seen) return false
+  }
+}
