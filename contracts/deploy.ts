@@ -1,7 +1,15 @@
 /**
  * Deploys the contracts. `Settlement` deploys its own `Bonds`, so one transaction makes both and neither
  * has an owner. Nothing is ever upgraded: another deployment is another market.
+ *
+ *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER]
+ *
+ * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is deployed
+ * too. Prints where everything is, as JSON.
  */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import {
   type Abi,
   type Address,
@@ -12,6 +20,7 @@ import {
   http,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { parseVerificationKey, verifierConstructorArgs } from '#protocol/proof'
 import { settlementAbi } from './abi.ts'
 import { artifact, buildContracts } from './build.ts'
 
@@ -93,4 +102,54 @@ export async function deploy(
     client.getChainId(),
   ])
   return { settlement: address, bonds: bonds.toLowerCase() as Address, chainId, blockNumber }
+}
+
+/** Chains whose money is made up: anvil's and hardhat's, geth's `--dev`. */
+const developmentChains: ReadonlySet<number> = new Set([31_337, 1_337])
+
+/**
+ * Deploys a `TableVerifier` for a built circuit.
+ * @param folder Of `verification-key.json` and `meta.json`, as `prover-agent/circuits/build.ts` writes them.
+ * @throws When a key whose trapdoor is public would guard real money.
+ */
+export async function deployVerifier(
+  rpcUrl: string,
+  privateKey: Hex,
+  folder: string,
+): Promise<Deployed> {
+  const read = async (file: string) => JSON.parse(await readFile(join(folder, file), 'utf8'))
+  const { insecure } = await read('meta.json')
+  const chainId = await createPublicClient({ transport: http(rpcUrl) }).getChainId()
+  if (insecure !== false && !developmentChains.has(chainId)) {
+    const what = `the key in ${folder} is a development key: anyone can forge proofs under it`
+    throw new Error(`${what}. Chain ${chainId} is no development chain; use a ceremony's key.`)
+  }
+  const key = parseVerificationKey(await read('verification-key.json'))
+  if (key === null) throw new Error(`${folder} has no verification key; build the shape again`)
+  return deployArtifact(rpcUrl, privateKey, 'TableVerifier', verifierConstructorArgs(key))
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const text = { type: 'string' } as const
+  const options = { 'rpc-url': text, 'key-file': text, windows: text, shape: text }
+  const { values } = parseArgs({ args: [...args], options })
+  const { 'rpc-url': rpcUrl, 'key-file': keyFile } = values
+  if (!rpcUrl || !keyFile) throw new Error('--rpc-url and --key-file are needed')
+  const digits = /^(?:0x)?([0-9a-fA-F]{64})$/.exec((await readFile(keyFile, 'utf8')).trim())?.[1]
+  if (!digits) throw new Error(`${keyFile} is not a key of 64 hex digits`)
+  const windows = values.windows
+    ? (JSON.parse(await readFile(values.windows, 'utf8')) as Windows)
+    : defaultWindows
+  const market = await deploy(rpcUrl, `0x${digits}`, windows)
+  const verifier = values.shape
+    ? (await deployVerifier(rpcUrl, `0x${digits}`, values.shape)).address
+    : null
+  console.log(JSON.stringify({ ...market, blockNumber: Number(market.blockNumber), verifier }))
+}
+
+if (import.meta.main) {
+  main(process.argv.slice(2)).catch((error: Error) => {
+    console.error(`deploy: ${error.message}`)
+    process.exitCode = 1
+  })
 }

@@ -1,4 +1,7 @@
-/** Whether the RPC, the chain and the contracts are what the node was told, said so that a person can act on it. */
+/**
+ * Whether the RPC, the chain and the contracts are what the node was told, said so that a person
+ * can act on it.
+ */
 import type { PublicClient } from 'viem'
 import { settlementAbi } from '#contracts/abi'
 import type { Params } from '#protocol/params'
@@ -15,6 +18,7 @@ export type Expected = {
 
 /** An RPC's address without what follows the host: there providers put their keys. */
 const hostOf = (rpcUrl: string): string => {
+  if (!URL.canParse(rpcUrl)) return `"${rpcUrl}"`
   const { origin, pathname, search } = new URL(rpcUrl)
   return pathname.length + search.length > 1 ? `${origin}/…` : origin
 }
@@ -58,7 +62,8 @@ export async function checkMarket(client: PublicClient, expected: Expected): Pro
     ]),
   )
   const { params } = expected
-  const own: Hex = `0x${Buffer.from(domainSeparator({ chainId, settlement: address })).toString('hex')}`
+  const domain = Buffer.from(domainSeparator({ chainId, settlement: address }))
+  const own: Hex = `0x${domain.toString('hex')}`
   const compared = [
     ['claimWindowS', windows.claimWindowS, params.claimWindowS],
     ['commitWindowS', windows.commitWindowS, params.commitWindowS],

@@ -1,4 +1,6 @@
-/** The chain driver's one loop: a round every poll, sooner when woken, later while the RPC fails. */
+/**
+ * The chain driver's one loop: a round every poll, sooner when woken, later while the RPC fails.
+ */
 import type { Poll } from './chain-watcher.ts'
 import type { Log } from './log.ts'
 import { isRpcError, lineOf } from './rpc-errors.ts'
@@ -49,7 +51,9 @@ export class ChainLoop {
     return this.#last === 'current' || this.#last === 'behind'
   }
 
-  /** Starts; resolves when everything up to the confirmed head has been announced, or by closing. */
+  /**
+   * Starts; resolves when everything up to the confirmed head has been announced, or by closing.
+   */
   start(work: Work): Promise<void> {
     this.#running ??= this.#run(work)
     return this.#current.promise
@@ -61,7 +65,9 @@ export class ChainLoop {
     this.#rouse()
   }
 
-  /** Asks until the RPC answers, once after every good round; `null` when the loop closes before. */
+  /**
+   * Asks until the RPC answers, once after every good round; `null` when the loop closes before.
+   */
   async patiently<T>(ask: () => Promise<T>): Promise<T | null> {
     while (!this.#closed) {
       try {

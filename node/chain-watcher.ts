@@ -1,8 +1,9 @@
 /**
- * Follows the chain: polls its head, reads the logs of the two contracts once they are `confirmations` deep,
- * and says what they mean as `ChainEvent`s. Survives an RPC that fails, reorganisations and restarts: nothing
- * is announced from a block that is not on the chain as the RPC shows it, and what was announced from one that
- * left it is reported. Announcements can repeat after a crash; they never get lost.
+ * Follows the chain: polls its head, reads the logs of the two contracts once they are
+ * `confirmations` deep, and says what they mean as `ChainEvent`s. Survives an RPC that fails,
+ * reorganisations and restarts: nothing is announced from a block that is not on the chain as the
+ * RPC shows it, and what was announced from one that left it is reported. Announcements can repeat
+ * after a crash; they never get lost.
  */
 import type { ChainEvent } from '#protocol/effects'
 import type { Address, Hex } from '#protocol/schema'
@@ -48,8 +49,9 @@ export type WatcherOptions = {
 }
 
 /**
- * What a poll found. `current`: everything up to the confirmed head is announced. `behind`: there is more, poll
- * again at once. `stale`: the RPC shows less than it did before. `stranger`: it shows another chain.
+ * What a poll found. `current`: everything up to the confirmed head is announced. `behind`: there
+ * is more, poll again at once. `stale`: the RPC shows less than it did before. `stranger`: it shows
+ * another chain.
  */
 export type Poll = 'current' | 'behind' | 'stale' | 'stranger'
 
@@ -61,11 +63,16 @@ const PLACE = 'chain/place'
 const ACCOUNT = 'chain/account/'
 const SIGNER = 'chain/signer/'
 const CHALLENGE = 'chain/challenge/'
-/** Blocks remembered: full nodes keep the state of as many, and no chain reorganises deeper than it justifies. */
+/**
+ * Blocks remembered: full nodes keep the state of as many, and no chain reorganises deeper than it
+ * justifies.
+ */
 const WINDOW = 128
 /** Blocks asked for at once; halved when the RPC finds the answer too large. */
 const MAX_RANGE = 2_000
-/** Polls for which a shorter chain is taken for an RPC that lags: behind a balancer, one often does. */
+/**
+ * Polls for which a shorter chain is taken for an RPC that lags: behind a balancer, one often does.
+ */
 const PATIENCE_POLLS = 10
 /** Ranges read in one poll, so that sending gets its turn while years of history are read. */
 const MAX_RANGES = 8
@@ -102,7 +109,8 @@ export class ChainWatcher {
 
   /**
    * Goes on where the store says, with every account known so far to be announced again.
-   * @throws Error when the store remembers blocks and the RPC has none of them: it is another chain.
+   * @throws Error when the store remembers blocks and the RPC has none of them: it is another
+   *   chain.
    */
   static async open(options: WatcherOptions): Promise<ChainWatcher> {
     const { store } = options
@@ -133,7 +141,9 @@ export class ChainWatcher {
     return this.#head
   }
 
-  /** Resolves true when block time reaches `atS` (seconds), false when the watcher closes before. */
+  /**
+   * Resolves true when block time reaches `atS` (seconds), false when the watcher closes before.
+   */
   reached(atS: number): Promise<boolean> {
     if (this.#closed) return Promise.resolve(false)
     if (this.#head && this.#head.timestampS >= atS) return Promise.resolve(true)
@@ -294,7 +304,10 @@ export class ChainWatcher {
     this.#options.onUndone({ ancestor, undone })
   }
 
-  /** Reads what changed as it stood after the confirmed block. What fails is read again at the next poll. */
+  /**
+   * Reads what changed as it stood after the confirmed block. What fails is read again at the next
+   * poll.
+   */
   async #announceAccounts(blockNumber: bigint): Promise<void> {
     const { settlement, store, onEvent } = this.#options
     for (const account of [...this.#signers]) {

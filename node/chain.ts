@@ -1,7 +1,7 @@
 /**
- * The chain driver: home of viem's clients. Connects, checks that this is the market it was told about, then
- * runs one loop: look at the chain, conclude and send. Everything else of the chain is in files beside this
- * one, which get the client and keep no connection of their own.
+ * The chain driver: home of viem's clients. Connects, checks that this is the market it was told
+ * about, then runs one loop: look at the chain, conclude and send. Everything else of the chain is
+ * in files beside this one, which get the client and keep no connection of their own.
  */
 import { createPublicClient, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
@@ -44,13 +44,21 @@ export type ChainOptions = {
   readonly maxFeeWei?: bigint
   /** Polls without being mined after which a fee is raised. Default: two slots' worth. */
   readonly replaceAfterPolls?: number
-  /** Block of the deployment. Without it the node is asked, which needs one that keeps old state. */
+  /**
+   * Block of the deployment. Without it the node is asked, which needs one that keeps old state.
+   */
   readonly deploymentBlock?: number
   /** ms since the Unix epoch. Default: the system's clock. */
   readonly now?: () => number
-  /** Events that had been announced as confirmed are not on the chain any more. It is logged in any case. */
+  /**
+   * Events that had been announced as confirmed are not on the chain any more. It is logged in any
+   * case.
+   */
   readonly onDeepReorg?: (rollback: Rollback) => void
-  /** Our proof was committed, our builder kept the start to itself and now slashes: this is the start. */
+  /**
+   * Our proof was committed, our builder kept the start to itself and now slashes: this is the
+   * start.
+   */
   readonly onWithheldStart?: (start: WithheldStart) => void
 }
 
@@ -72,9 +80,15 @@ const UNHEALTHY_AFTER = 5
 /** Two blocks: one proposer alone cannot take back what it showed. */
 const DEFAULT_CONFIRMATIONS = 2
 const DEFAULT_POLL_MS = 1_000
-/** A minute lets a busy prover share a transaction, and is short beside the windows (12 minutes and more). */
+/**
+ * A minute lets a busy prover share a transaction, and is short beside the windows (12 minutes and
+ * more).
+ */
 const DEFAULT_SETTLE_AFTER_MS = 60_000
-/** Ten times an ordinary day's base fee and more; above it, waiting is cheaper than what is at stake. */
+/**
+ * Ten times an ordinary day's base fee and more; above it, waiting is cheaper than what is at
+ * stake.
+ */
 const DEFAULT_MAX_FEE_WEI = 300_000_000_000n
 /** A proof has three slots to be committed in: the raise must come before the last. */
 const SLOTS_BEFORE_RAISE = 2
@@ -89,9 +103,10 @@ const endpoint = (rpcUrl: string) =>
   })
 
 /**
- * Connects to a market and takes up what was under way; nothing is announced or sent before `start`.
- * @throws Error that says what to do: the RPC does not answer, it serves another chain, there is no contract,
- *   the contract has other rules, or the data folder belongs to another chain.
+ * Connects to a market and takes up what was under way; nothing is announced or sent before
+ * `start`.
+ * @throws Error that says what to do: the RPC does not answer, it serves another chain, there is no
+ *   contract, the contract has other rules, or the data folder belongs to another chain.
  */
 export async function connectChain(options: ChainOptions): Promise<Chain> {
   const { rpcUrl, store, expectedChainId: chainId } = options
@@ -145,7 +160,8 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
     judge,
     wake,
   })
-  // A receipt protects its prover's bond only once it is settled: on short windows it must not wait long.
+  // A receipt protects its prover's bond only once it is settled: on short windows it must not wait
+  // long.
   const latestMs = (params.claimWindowS * 1_000) / 4
   const settleAfterMs = Math.min(wiring.settleAfterMs ?? DEFAULT_SETTLE_AFTER_MS, latestMs)
   const settling = await Settling.open({ ...shared, transactions, settleAfterMs, now, wake })
@@ -236,17 +252,25 @@ function healthOf(wiring: Wiring, { loop, watcher }: Parts): Health {
   return { healthy, answerAgeMs, blockAgeMs }
 }
 
-/** A node's connection to one market on one chain. Operations may be asked for again and happen once. */
+/**
+ * A node's connection to one market on one chain. Operations may be asked for again and happen
+ * once.
+ */
 export type Chain = {
   /** Who signs and pays for this node's transactions. Lower case. */
   readonly account: Address
   /** Deposits, exits, withdrawals. */
   readonly funds: Funds
-  /** Begins to watch and to send. Resolves when all that is confirmed has been announced, every account too. */
+  /**
+   * Begins to watch and to send. Resolves when all that is confirmed has been announced, every
+   * account too.
+   */
   readonly start: (onEvent: (event: ChainEvent) => void) => Promise<void>
   /** Stops. What is unfinished ends as `closed` here, and goes on at the next start. */
   readonly close: () => Promise<void>
-  /** The newest block that has been read; zeros before `start` has resolved. Seconds of block time. */
+  /**
+   * The newest block that has been read; zeros before `start` has resolved. Seconds of block time.
+   */
   readonly now: () => { readonly blockNumber: number; readonly timestampS: number }
   readonly health: () => Health
   /** Settles a receipt in a batch. */
@@ -255,7 +279,10 @@ export type Chain = {
   readonly commitProof: (requestId: Id, proof: Uint8Array) => Promise<Sent>
   /** Commits if need be, then claims. A backup adds its own bid. */
   readonly claim: (obligation: Obligation, proof: Uint8Array, bid?: BidProof) => Promise<Sent>
-  /** Slashes from block time `atS` (seconds) on, unless the job is settled before; sees a challenge through. */
+  /**
+   * Slashes from block time `atS` (seconds) on, unless the job is settled before; sees a challenge
+   * through.
+   */
   readonly slash: (obligation: Obligation, atS: number) => Promise<Sent>
   readonly reportDoubleAward: (first: AwardedRequest, second: AwardedRequest) => Promise<Sent>
   /** `prover` is whose bid was passed over. */

@@ -22,6 +22,8 @@ export type ClockWatchOptions = {
   readonly protocol: string
   readonly now: () => number
   readonly log: Log
+  /** How often all peers are asked anew. Default: a minute. ms. */
+  readonly againMs?: number
   readonly onSample?: (peerKey: Hex, offsetMs: number) => void
 }
 
@@ -29,11 +31,13 @@ export type ClockWatchOptions = {
 const MAX_ROUND_TRIP_MS = 400
 /** A peer that does not answer by then is left out. ms. */
 const ASK_LIMIT_MS = 2_000
+/** Clocks drift by some ms in this, and a peer that could not answer gets another chance. ms. */
+const AGAIN_MS = 60_000
 /** Most peers remembered: a median needs no more, and strangers must not fill memory. */
 const MAX_SAMPLES = 64
 
 /**
- * Asks every peer for its time once, when it connects, and answers the same question. The median
+ * Asks every peer for its time when it connects and now and then, and answers the same question. The median
  * stands against a minority of liars; a peer's sample leaves with the peer.
  */
 export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch> {
@@ -61,13 +65,20 @@ export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch
     samples.set(peerKey, offsetMs)
     options.onSample?.(peerKey, offsetMs)
   }
+  const look = (peerKey: Hex): void => {
+    sample(peerKey).catch((error: unknown) =>
+      options.log.debug('peer did not tell its time', { peerKey, error }),
+    )
+  }
+  const lookAround = (): void => {
+    for (const peerKey of host.peers().slice(0, MAX_SAMPLES)) look(peerKey)
+  }
   const stopListening = host.onPeer(({ kind, peerKey }) => {
     if (kind === 'disconnected') samples.delete(peerKey)
-    else
-      sample(peerKey).catch((error: unknown) =>
-        options.log.debug('peer did not tell its time', { peerKey, error }),
-      )
+    else look(peerKey)
   })
+  const timer = setInterval(lookAround, options.againMs ?? AGAIN_MS).unref()
+  lookAround()
   return {
     offset: () => {
       if (samples.size === 0) return null
@@ -76,6 +87,7 @@ export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch
     },
     stop: async () => {
       stopListening()
+      clearInterval(timer)
       await stopServing()
     },
   }

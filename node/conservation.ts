@@ -1,4 +1,7 @@
-/** Whether every wei is where it should be (invariant I1): the closing table of a devnet, a check for tests. */
+/**
+ * Whether every wei is where it should be (invariant I1): the closing table of a devnet, a check
+ * for tests.
+ */
 
 import { parseEventLogs } from 'viem/utils'
 import { bondsAbi, settlementAbi } from '#contracts/abi'
@@ -36,7 +39,8 @@ async function historyOf({ client, address, bonds }: Settlement, first: bigint, 
   for (let from = first; from <= last; from += RANGE) {
     const to = from + RANGE - 1n < last ? from + RANGE - 1n : last
     const logs = await client.getLogs({ address: [address, bonds], fromBlock: from, toBlock: to })
-    // Names, not signatures, tell them apart: both contracts have a `Slashed`, which moves nothing in or out.
+    // Names, not signatures, tell them apart: both contracts have a `Slashed`, which moves nothing
+    // in or out.
     for (const { eventName, args } of parseEventLogs({
       abi: [...settlementAbi, ...bondsAbi],
       logs,
@@ -59,8 +63,8 @@ async function historyOf({ client, address, bonds }: Settlement, first: bigint, 
 }
 
 /**
- * Adds up all money of a market as of its newest block. Reads every log since `firstBlock`: for devnets and
- * tests, not for every poll. Throws what the RPC throws.
+ * Adds up all money of a market as of its newest block. Reads every log since `firstBlock`: for
+ * devnets and tests, not for every poll. Throws what the RPC throws.
  */
 export async function conservation(
   settlement: Settlement,

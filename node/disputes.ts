@@ -1,7 +1,7 @@
 /**
- * What this account does on chain when a job did not end well: commits to a proof and claims for it, slashes a
- * prover that stayed silent, reports a builder that signed two awards or the wrong one. Each may be asked for
- * again, after a restart too, and happens once.
+ * What this account does on chain when a job did not end well: commits to a proof and claims for
+ * it, slashes a prover that stayed silent, reports a builder that signed two awards or the wrong
+ * one. Each may be asked for again, after a restart too, and happens once.
  */
 import { decodeFunctionData, encodeFunctionData, parseEventLogs, toHex } from 'viem/utils'
 import { settlementAbi } from '#contracts/abi'
@@ -13,7 +13,9 @@ import { dropped, type Sent } from './intents.ts'
 import type { Settlement } from './settlement.ts'
 import type { Transactions } from './transactions.ts'
 
-/** A backup's own bid with its path to the award's `bidsRoot`: what shows its price to the chain. */
+/**
+ * A backup's own bid with its path to the award's `bidsRoot`: what shows its price to the chain.
+ */
 export type BidProof = {
   readonly commitment: Hex
   readonly sealedOpening: readonly [Hex, Hex, Hex]
@@ -63,7 +65,10 @@ export class Disputes {
     this.#options = options
   }
 
-  /** Commits to a proof: `keccak256(abi.encode(prover, keccak256(proof)))`. The first of a request stands. */
+  /**
+   * Commits to a proof: `keccak256(abi.encode(prover, keccak256(proof)))`. The first of a request
+   * stands.
+   */
   commitProof(requestId: Id, prover: Address, proof: Uint8Array): Promise<Sent> {
     const words = prover.slice(2).padStart(64, '0') + keccak(proof).slice(2)
     const commitment = keccak(Buffer.from(words, 'hex'))
@@ -92,9 +97,9 @@ export class Disputes {
   }
 
   /**
-   * Slashes a prover once block time reaches `atS`, unless a receipt or a claim came in the meantime. A prover
-   * that committed a proof is only challenged by the first call: then it has its time to claim, and the second
-   * call decides.
+   * Slashes a prover once block time reaches `atS`, unless a receipt or a claim came in the
+   * meantime. A prover that committed a proof is only challenged by the first call: then it has its
+   * time to claim, and the second call decides.
    */
   slash(obligation: Obligation, atS: number): Promise<Sent> {
     const { requestId, prover } = obligation.start.message
@@ -123,7 +128,10 @@ export class Disputes {
     return this.#send(`report/${builder}/${nonce}/${keccak(Buffer.from(pair))}`, data)
   }
 
-  /** An award that passed over a better bid under its own root: half of the penalty goes to that bid's prover. */
+  /**
+   * An award that passed over a better bid under its own root: half of the penalty goes to that
+   * bid's prover.
+   */
   reportMisaward(
     { request, award }: AwardedRequest,
     prover: Address,
@@ -134,7 +142,10 @@ export class Disputes {
     return this.#send(`misaward/${award.id}`, data)
   }
 
-  /** The start inside the slash that challenged us; `null` if the slash was sent through another contract. */
+  /**
+   * The start inside the slash that challenged us; `null` if the slash was sent through another
+   * contract.
+   */
   async withheldStart(challenge: Challenge): Promise<WithheldStart | null> {
     const { settlement, patiently } = this.#options
     const { requestId, prover, untilS, transactionHash } = challenge

@@ -41,6 +41,8 @@ export class EventStream {
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
+      // The connection ends with the stream: nothing else is asked on it.
+      connection: 'close',
       'x-content-type-options': 'nosniff',
     })
     response.write(`retry: ${RECONNECT_MS}\n\n`)

@@ -1,4 +1,6 @@
-/** What a transaction offers for its gas (EIP-1559), and what its replacement has to offer. Pure. */
+/**
+ * What a transaction offers for its gas (EIP-1559), and what its replacement has to offer. Pure.
+ */
 
 /** wei for one unit of gas. */
 export type Fees = { readonly maxFeeWei: bigint; readonly tipWei: bigint }
@@ -19,12 +21,15 @@ export function marketFees(baseFeeWei: bigint, tipWei: bigint, capWei: bigint): 
   return { maxFeeWei, tipWei: least(tipWei, maxFeeWei) }
 }
 
-/** An eighth more, rounded up: nodes ask for 10 %, some for 12.5 %, before they replace a transaction. */
+/**
+ * An eighth more, rounded up: nodes ask for 10 %, some for 12.5 %, before they replace a
+ * transaction.
+ */
 const raised = (wei: bigint): bigint => (wei * 9n + 7n) / 8n
 
 /**
- * Fees that replace a transaction of the same nonce: at least 12.5 % more of both, and no less than the market
- * asks now; `null` when that is above the cap.
+ * Fees that replace a transaction of the same nonce: at least 12.5 % more of both, and no less than
+ * the market asks now; `null` when that is above the cap.
  */
 export function bumpFees(from: Fees, market: Fees | null, capWei: bigint): Fees | null {
   const leastFeeWei = raised(from.maxFeeWei)

@@ -24,7 +24,10 @@ export class Funds {
     return this.#send('deposit', this.#settlement.bonds, data, amountWei)
   }
 
-  /** Part of the caller's bond or stake: counts as nothing for new work at once, leaves after the exit delay. */
+  /**
+   * Part of the caller's bond or stake: counts as nothing for new work at once, leaves after the
+   * exit delay.
+   */
   beginExit(role: Role, amountWei: bigint): Promise<Sent> {
     const args = [roles[role], amountWei] as const
     const data = encodeFunctionData({ abi: bondsAbi, functionName: 'beginExit', args })
@@ -44,7 +47,10 @@ export class Funds {
     return this.#send('deposit-escrow', this.#settlement.address, data, amountWei)
   }
 
-  /** Part of the caller's escrow: counts as nothing for new work at once, leaves after the exit delay. */
+  /**
+   * Part of the caller's escrow: counts as nothing for new work at once, leaves after the exit
+   * delay.
+   */
   beginEscrowWithdrawal(amountWei: bigint): Promise<Sent> {
     const args = [amountWei] as const
     const data = encodeFunctionData({ abi: settlementAbi, functionName: 'beginWithdrawal', args })

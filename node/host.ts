@@ -366,7 +366,10 @@ function parseAddress(text: string, key: string): Multiaddr {
   }
 }
 
-/** The peer a multiaddr ends in. */
+/** The peer a multiaddr ends in; throws `HostError`. For `createGossip`'s `trusted`. */
+export const peerKeyOfAddress = (text: string): Hex =>
+  peerKeyIn(parseAddress(text, 'bootstrap'), 'bootstrap')
+
 function peerKeyIn(address: Multiaddr, key: string): Hex {
   const peer = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
   const peerKey = peer === undefined ? null : peerKeyOf(peerIdFromString(peer))

@@ -1,7 +1,9 @@
 /** What this account wants done on chain, and how that can end. */
 import type { Address, Hex } from '#protocol/schema'
 
-/** Something to be done on chain. The key names it: asking for the same key again changes nothing. */
+/**
+ * Something to be done on chain. The key names it: asking for the same key again changes nothing.
+ */
 export type Intent = {
   readonly key: string
   readonly to: Address
@@ -20,7 +22,10 @@ export type DropReason =
   | 'unpaid'
   /** The account cannot pay for it, and the chain cannot tell later whether it is still wanted. */
   | 'no-funds'
-  /** A transaction sent from elsewhere took its nonce, and the chain cannot tell whether it is still wanted. */
+  /**
+   * A transaction sent from elsewhere took its nonce, and the chain cannot tell whether it is still
+   * wanted.
+   */
   | 'nonce-taken'
   /** The node is closing; the intent is stored and goes on at the next start. */
   | 'closed'
@@ -41,7 +46,7 @@ export const dropped = (reason: DropReason, detail = ''): Dropped => ({
 })
 
 /**
- * Whether the chain still lacks what an intent would do. `unknown`: the chain cannot tell (a deposit), so on a
- * doubt it is not done a second time.
+ * Whether the chain still lacks what an intent would do. `unknown`: the chain cannot tell (a
+ * deposit), so on a doubt it is not done a second time.
  */
 export type Need = 'wanted' | 'unknown' | Dropped

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseVerificationKey, programId, type VerificationKey } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
 import { isNative } from '#protocol/signature'
@@ -169,4 +170,5 @@ async function main(argv: readonly string[]): Promise<void> {
   })
 }
 
-if (import.meta.main) main(process.argv.slice(2)).catch(fail)
+// Started itself, or by `proofwire.ts`, which sets `argv` so.
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2)).catch(fail)

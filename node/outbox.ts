@@ -163,12 +163,8 @@ export class Outbox {
 
   async #run(item: Item, perform: Perform): Promise<void> {
     const { log, name } = this.#options
-    // The one who enqueued it hears when it cannot be stored; here it is as if it never was.
-    const isStored = await item.stored.then(
-      () => true,
-      () => false,
-    )
-    if (!isStored) return
+    // When it could not be stored, whoever enqueued it hears, and here is nothing to perform.
+    await item.stored.catch(() => undefined)
     let performed: Performed = 'again'
     try {
       const stored = await this.#store.getJson<StoredItem>(item.place)
@@ -184,7 +180,7 @@ export class Outbox {
       return
     }
     if (performed === 'drop') log.warn('outbox item dropped', { outbox: name, key: item.key })
-    this.#items.delete(item.key)
+    if (this.#items.get(item.key) === item) this.#items.delete(item.key)
   }
 
   #later(item: Item): void {

@@ -1,8 +1,14 @@
-/** What an error of the RPC says: the node answered no, the contract reverted, or nobody answered at all. */
+/**
+ * What an error of the RPC says: the node answered no, the contract reverted, or nobody answered at
+ * all.
+ */
 import { BaseError } from 'viem'
 import type { Hex } from '#protocol/schema'
 
-/** Whether the error came from asking the RPC. Anything else is a bug or the disk, and must not be waited out. */
+/**
+ * Whether the error came from asking the RPC. Anything else is a bug or the disk, and must not be
+ * waited out.
+ */
 export const isRpcError = (error: unknown): error is BaseError => error instanceof BaseError
 
 type WithData = { readonly code?: unknown; readonly data?: unknown; readonly details?: unknown }
@@ -21,7 +27,10 @@ export function answerOf(error: unknown): string | null {
   return null
 }
 
-/** The revert that an estimate or a call met: its data, or `null` without any. No revert: `undefined`. */
+/**
+ * The revert that an estimate or a call met: its data, or `null` without any. No revert:
+ * `undefined`.
+ */
 export function revertOf(error: unknown): Hex | null | undefined {
   const answer = answerOf(error)
   if (answer === null || !/revert/i.test(answer)) return undefined

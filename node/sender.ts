@@ -1,4 +1,7 @@
-/** One account's hand on the network: signs what it is told, sends it, looks for receipts. Remembers nothing. */
+/**
+ * One account's hand on the network: signs what it is told, sends it, looks for receipts. Remembers
+ * nothing.
+ */
 import type { LocalAccount, PublicClient } from 'viem'
 import { keccak256 } from 'viem/utils'
 import type { Hex } from '#protocol/schema'
@@ -17,7 +20,10 @@ export type Version = {
 
 /** `refused`: the node answered no (no funds, fee too low). */
 export type Broadcast = 'sent' | { readonly refused: string }
-/** `revert`: the contract refuses, with this data or `null`. `refused`: the node has a reason of its own. */
+/**
+ * `revert`: the contract refuses, with this data or `null`. `refused`: the node has a reason of its
+ * own.
+ */
 export type Estimate =
   | { readonly gas: bigint }
   | { readonly revert: Hex | null; readonly answer: string }
@@ -45,8 +51,8 @@ export class Sender {
   }
 
   /**
-   * Gas limit of an intent, with a quarter to spare because the state may differ when it is mined. Throws when
-   * the node was not reached.
+   * Gas limit of an intent, with a quarter to spare because the state may differ when it is mined.
+   * Throws when the node was not reached.
    */
   async estimate({ to, data, valueWei }: Intent): Promise<Estimate> {
     const { client, account } = this.#options

@@ -1,4 +1,7 @@
-/** Reads `Settlement` and `Bonds`, and says what a call of theirs would still do. No state of its own. */
+/**
+ * Reads `Settlement` and `Bonds`, and says what a call of theirs would still do. No state of its
+ * own.
+ */
 import type { PublicClient } from 'viem'
 import { decodeErrorResult, decodeFunctionData } from 'viem/utils'
 import { bondsAbi, settlementAbi } from '#contracts/abi'
@@ -10,7 +13,10 @@ import { type Dropped, type DropReason, dropped, type Intent, type Need } from '
 export const roles = { prover: 0, builder: 1 } as const
 export type Role = keyof typeof roles
 
-/** One part counts for new work, the other is leaving. wei; seconds of block time, 0: nothing leaves. */
+/**
+ * One part counts for new work, the other is leaving. wei; seconds of block time, 0: nothing
+ * leaves.
+ */
 export type Holding = {
   readonly activeWei: bigint
   readonly leavingWei: bigint
@@ -86,8 +92,8 @@ export class Settlement {
   }
 
   /**
-   * Whether the chain still lacks what an intent would do. Deposits, exits and withdrawals are `unknown`: their
-   * effect cannot be told from another's.
+   * Whether the chain still lacks what an intent would do. Deposits, exits and withdrawals are
+   * `unknown`: their effect cannot be told from another's.
    */
   async needOf({ to, data }: Intent): Promise<Need> {
     if (to !== this.address) return 'unknown'
@@ -122,7 +128,10 @@ export class Settlement {
     }
   }
 
-  /** Whether settling this receipt would pay or protect its prover: open, or owed since an empty escrow. */
+  /**
+   * Whether settling this receipt would pay or protect its prover: open, or owed since an empty
+   * escrow.
+   */
   async isPayable(debt: Debt): Promise<boolean> {
     return !(await this.isResolved(debt)) || (await this.dues(debt)).owedWei > 0n
   }

@@ -1,6 +1,6 @@
 /**
- * Receipts on their way to the chain: on disk until the chain says what became of them, sent in batches (one of
- * 32 costs a fifth of one alone), each receipt in one batch at a time.
+ * Receipts on their way to the chain: on disk until the chain says what became of them, sent in
+ * batches (one of 32 costs a fifth of one alone), each receipt in one batch at a time.
  */
 import { decodeFunctionData, encodeFunctionData, parseEventLogs, toHex } from 'viem/utils'
 import { settlementAbi } from '#contracts/abi'
@@ -76,8 +76,9 @@ export class Settling {
   }
 
   /**
-   * Has a receipt settled. Resolves with the transaction that settled it, or why none will; `unpaid` when the
-   * builder's money was gone: then it is tried again for a week. Asking again changes nothing.
+   * Has a receipt settled. Resolves with the transaction that settled it, or why none will;
+   * `unpaid` when the builder's money was gone: then it is tried again for a week. Asking again
+   * changes nothing.
    * @throws Error when 65,536 receipts are waiting.
    */
   queue({ message, signature }: SignedReceipt): Promise<Sent> {

@@ -141,6 +141,7 @@ async function answerOf(
   const signal = AbortSignal.any([channel.closed, stopping, expiring])
   // Nobody reads on while the handler works, so a peer that sends on would fill memory: it is cut
   // off.
+  frames.expectEnd(channel)
   try {
     const response = await orAbort(handler(request, peerKey, signal, receivedAt), signal)
     return { name: 'ok', head: headOf(OK, response.length), body: response }

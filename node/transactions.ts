@@ -1,8 +1,9 @@
 /**
- * The transaction outbox: what this account wants done on chain, each thing once, whatever happens to the
- * process or to the network. An intent is stored before it is signed; its nonce, its bytes and its hash are
- * stored (with fsync) before it is sent. So after a crash the same bytes go out again, and one nonce can only
- * be mined once. A nonce is bound to its intent for good; only the fee is ever replaced.
+ * The transaction outbox: what this account wants done on chain, each thing once, whatever happens
+ * to the process or to the network. An intent is stored before it is signed; its nonce, its bytes
+ * and its hash are stored (with fsync) before it is sent. So after a crash the same bytes go out
+ * again, and one nonce can only be mined once. A nonce is bound to its intent for good; only the
+ * fee is ever replaced.
  *
  * Nothing here waits or repeats by itself: the chain driver calls `step` after every poll.
  */
@@ -94,8 +95,8 @@ export class Transactions {
   }
 
   /**
-   * Has an intent done once. Resolves when it is confirmed, or not wanted any more. A key that was done before,
-   * in this process or an earlier one, resolves with the transaction that did it.
+   * Has an intent done once. Resolves when it is confirmed, or not wanted any more. A key that was
+   * done before, in this process or an earlier one, resolves with the transaction that did it.
    * @throws Error when 1,024 intents are under way already.
    */
   send(intent: Intent): Promise<Sent> {
@@ -132,7 +133,10 @@ export class Transactions {
     for (const entry of this.#open.values()) entry.unsent = true
   }
 
-  /** Blocks above `ancestor` were replaced: what was done in them is under way again, with the same bytes. */
+  /**
+   * Blocks above `ancestor` were replaced: what was done in them is under way again, with the same
+   * bytes.
+   */
   async undone(ancestor: number): Promise<void> {
     const { store, log } = this.#options
     for await (const { key, value } of store.entries(DONE)) {
@@ -221,7 +225,10 @@ export class Transactions {
     if (isSigned(entry)) await this.#broadcast(entry)
   }
 
-  /** Without money a duty waits for it; a wish (a deposit) is refused, so that whoever has it can be told. */
+  /**
+   * Without money a duty waits for it; a wish (a deposit) is refused, so that whoever has it can be
+   * told.
+   */
   async #short(entry: Entry, need: Need, balanceWei: bigint, neededWei: bigint): Promise<void> {
     const detail = `the account has ${balanceWei} wei and needs ${neededWei}`
     if (need === 'unknown') return this.#drop(entry, dropped('no-funds', detail))

@@ -135,7 +135,7 @@ export class WantedProofs {
   wait(wantedId: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const isOver = (): boolean =>
       this.#stopped || signal.aborted || this.#records.get(wantedId)?.status !== 'open'
-    if (isOver()) return Promise.resolve()
+    if (isOver() || timeoutMs <= 0) return Promise.resolve()
     const { clock } = this.#ports
     return new Promise((resolve) => {
       const end = (): void => {

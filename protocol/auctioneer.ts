@@ -170,7 +170,7 @@ export class Auctioneer {
     if (!auction?.candidates || job.award?.id !== awardId) return ignore('NOT_AWARDED')
     const existing = job.obligations.get(prover)
     const isTurn = auction.candidates[auction.turn]?.prover === prover && auction.turnUntil !== null
-    // [IGNORE] NOT_YOUR_TURN: its prover's turn has come and is not over (again after a start: same answer).
+    // [IGNORE] NOT_YOUR_TURN: its prover's turn has come and is not over, or it was started.
     if (!existing && !isTurn) return ignore('NOT_YOUR_TURN')
     const { bondWei, dueAt } = job.request.message
     if (!existing) {

@@ -95,7 +95,7 @@ export class JobBook {
   forgetAt(job: Job): number {
     const { closesAt, dueAt } = job.request.message
     const isResolved = [...job.obligations.values()].every(({ resolution }) => resolution !== null)
-    if (!isResolved || this.#isBound(job.id)) return closesForGoodAt(job, this.#params)
+    if (!isResolved) return closesForGoodAt(job, this.#params)
     return (job.award ? dueAt : closesAt) + LINGER_MS
   }
 

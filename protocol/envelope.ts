@@ -40,6 +40,7 @@ export function openSigned<K extends Kind>(
   data: Uint8Array,
   separator: Uint8Array,
 ): Signed<K, Message<K>> | Refusal {
+  // [REJECT] MALFORMED: a message is exactly its words, with nothing in their padding, and a signature.
   if (data.byteLength !== signedBytes(kind)) return reject('MALFORMED')
   const words = data.subarray(0, messageBytes(kind))
   const message = decode(kind, words)
@@ -48,6 +49,7 @@ export function openSigned<K extends Kind>(
   // A copy: what we keep must not change with, or keep alive, the buffer it came in.
   const signature = new Uint8Array(data.subarray(-SIGNATURE_BYTES))
   const signer = recover(hash, signature)
+  // [REJECT] SIGNATURE_INVALID: somebody signed it, with low s and v of 27 or 28.
   if (!signer) return reject('SIGNATURE_INVALID')
   return { kind, id: `0x${Buffer.from(hash).toString('hex')}`, signer, message, signature }
 }
@@ -59,6 +61,7 @@ function openAward(data: Uint8Array, separator: Uint8Array): SignedAward | Refus
   const bidAt = signedBytes('Award')
   const openingAt = bidAt + signedBytes('Bid')
   const opening = decodeOpening(data.subarray(openingAt))
+  // [REJECT] MALFORMED: an opening ends in zeros.
   if (!opening) return reject('MALFORMED')
   const award = openSigned('Award', data.subarray(0, bidAt), separator)
   if (isRefusal(award)) return award
@@ -82,6 +85,7 @@ export function openEnvelope(
   data: Uint8Array,
   separator: Uint8Array,
 ): Gossiped | Refusal {
+  // [REJECT] MALFORMED: an envelope has exactly its length.
   if (data.byteLength !== envelopeBytes[kind]) return reject('MALFORMED')
   if (kind === 'Award') return openAward(data, separator)
   if (kind === 'Start') return openStart(data, separator)

@@ -232,7 +232,7 @@ export function takeReceipt(
   const isForUs = builder === request.builder && nonce === request.nonce
   if (!isForUs || deliveredAt > request.dueAt || payWei > request.reserveWei)
     return reject('RECEIPT_TERMS')
-  // [IGNORE] RECEIPT_TIME: delivered since the start (which start, peers may disagree), not in the future.
+  // [IGNORE] RECEIPT_TIME: delivered since the start we know, and not in the future.
   const isEarly = deliveredAt < obligation.start.message.startedAt
   if (isEarly || deliveredAt > now + params.clockSkewMs) return ignore('RECEIPT_TIME')
   obligation.receipt = receipt

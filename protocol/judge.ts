@@ -78,7 +78,7 @@ export class Judge {
   ofJob(from: Exclude<Gossiped, SignedRequest>, job: Job, now: number): Judgement {
     const isProvers = from.kind === 'Bid' || from.kind === 'Notice'
     const account = isProvers ? from.message.prover : job.request.message.builder
-    // [IGNORE] SIGNER_UNKNOWN: its account, or a signer that account registered on chain, signed it.
+    // [IGNORE] SIGNER_UNKNOWN: its account, or the signer registered for it on chain, signed it.
     if (!this.#rooms.accounts.speaksFor(account, from.signer)) return ignore('SIGNER_UNKNOWN')
     switch (from.kind) {
       case 'Bid':
@@ -99,6 +99,7 @@ export class Judge {
   /** Judges a request; an accepted one is a new job. A full book forgets one that `evict` is told of. */
   request(from: SignedRequest, now: number, evict: (id: Id) => void): Decision {
     const { message } = from
+    // [IGNORE] SIGNER_UNKNOWN: the request's builder, or its registered signer, signed it.
     if (!this.#rooms.accounts.speaksFor(message.builder, from.signer))
       return ignore('SIGNER_UNKNOWN')
     const known = this.#rooms.book.byNonce(message.builder, message.nonce)
@@ -160,6 +161,7 @@ export class Judge {
       if (refusal.code === 'EQUIVOCATION') this.#report(job, job.award, from)
       return refusal
     }
+    // [IGNORE] SIGNER_UNKNOWN: the winning bid's prover, or its registered signer, signed that bid.
     if (!this.#rooms.accounts.speaksFor(from.bid.message.prover, from.bid.signer))
       return ignore('SIGNER_UNKNOWN')
     const unfit = checkAward(from, job) ?? takeAward(job, from, now, this.#rooms.params)
@@ -210,6 +212,7 @@ export class Judge {
   #start(from: SignedStart, job: Job, now: number): Judgement {
     const { prover, awardId } = from.message
     if (!job.award) return { awaits: awardId }
+    // [IGNORE] SIGNER_UNKNOWN: the started prover, or its registered signer, signed the acceptance.
     if (!this.#rooms.accounts.speaksFor(prover, from.acceptance.signer))
       return ignore('SIGNER_UNKNOWN')
     const known = job.obligations.get(prover)

@@ -142,6 +142,7 @@ export class Market {
         for (const job of this.book.values()) this.#resume(job, now)
         return 'accept'
       case 'expired':
+        // [IGNORE] HOLD_EXPIRED: what it names comes within `holdMs`.
         if (this.#holding.take(input.holdId)) this.#release(input.holdId, ignore('HOLD_EXPIRED'))
         return 'accept'
       case 'accepted':
@@ -161,6 +162,7 @@ export class Market {
   /** Runs `act` on a job we know, then keeps the books in step with what it changed. */
   #ofJob(id: Id, act: (job: Job) => Refusal | null): Decision {
     const job = this.book.get(id)
+    // [IGNORE] UNKNOWN_REQUEST: its request is known here.
     if (!job) return ignore('UNKNOWN_REQUEST')
     const before = job.outcome
     const refusal = act(job)
@@ -186,7 +188,7 @@ export class Market {
   }
 
   #accepted(job: Job, from: SignedAcceptance, now: number): Refusal | null {
-    // [IGNORE] SIGNER_UNKNOWN: the prover, or a signer it registered on chain, signed it.
+    // [IGNORE] SIGNER_UNKNOWN: the accepting prover, or its registered signer, signed it.
     if (!this.accounts.speaksFor(from.message.prover, from.signer)) return ignore('SIGNER_UNKNOWN')
     return this.auctioneer.accept(job, from, now, this.#emit)
   }
@@ -277,7 +279,8 @@ export class Market {
   /** Holds a message until what it names comes: one bid in eleven, and one award, overtakes it. */
   #hold(awaited: string, from: Gossiped, now: number): Verdict {
     const { account, signer } = voucherOf(from)
-    // [IGNORE] SIGNER_UNKNOWN: somebody with money on chain vouches for it, else anybody could fill the room.
+    // Else anybody could fill the room.
+    // [IGNORE] SIGNER_UNKNOWN: an account with money on chain vouches for what is held.
     if (!this.accounts.speaksFor(account, signer) || !this.accounts.hasFunds(account))
       return ignore('SIGNER_UNKNOWN')
     // [IGNORE] DUPLICATE: it is not held already.
@@ -318,6 +321,7 @@ export class Market {
 
   #resolved(event: Extract<ChainEvent, { kind: 'paid' | 'slashed' }>, now: number): Verdict {
     const request = this.book.byNonce(event.builder, event.nonce)
+    // [IGNORE] UNKNOWN_REQUEST: what was paid or slashed is known here.
     if (!request) return ignore('UNKNOWN_REQUEST')
     const { prover, transactionHash } = event
     const of = { requestId: request.id, prover, transactionHash }

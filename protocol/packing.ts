@@ -1,12 +1,13 @@
 /**
- * The packed bytes of `Settlement.settle` and of its `Paid` event. Calldata is the larger part of what a
- * receipt costs on chain: packed, one is 158 bytes where plain ABI takes 352 (rule C1).
+ * The packed bytes of `Settlement.settle` and of its `Paid` event. Calldata is the larger part of
+ * what a receipt costs on chain: packed, one is 158 bytes where plain ABI takes 352 (rule C1).
  *
  *   batch    group …      group    builder(20) prover(20) count(1) entry × count
  *   entry    nonce(8) requestId(32) payWei(16) proofHash(32) deliveredAt(6) r(32) vs(32)
  *   payments payment …    payment  nonce(8) payWei(16)
  *
- * r and vs are EIP-2098: the recovery bit rides on top of s, which is always below half the group order.
+ * r and vs are EIP-2098: the recovery bit rides on top of s, which is always below half the group
+ * order.
  */
 import type { Signed } from './effects.ts'
 import type { Address, Hex, Receipt } from './schema.ts'
@@ -55,14 +56,14 @@ function groupsOf(receipts: readonly PackedReceipt[]): PackedReceipt[][] {
 }
 
 /**
- * Packs a batch for `settle`. Its order is builder, prover, nonce, so the same receipts always give the same
- * bytes, however they arrived.
+ * Packs a batch for `settle`. Its order is builder, prover, nonce, so the same receipts always give
+ * the same bytes, however they arrived.
  * @param receipts Builder-signed receipts with lower-case addresses and valid signatures.
  */
 export function packReceipts(receipts: readonly PackedReceipt[]): Uint8Array {
   const parts = groupsOf([...receipts].sort(compare)).map((group) => {
     const { builder, prover } = group[0]!.message
-    const head = Buffer.from(builder.slice(2) + prover.slice(2) + '00', 'hex')
+    const head = Buffer.from(`${builder.slice(2)}${prover.slice(2)}00`, 'hex')
     head[GROUP_BYTES - 1] = group.length
     return Buffer.concat([head, ...group.map(entryBytes)])
   })
@@ -90,8 +91,9 @@ function readEntry(bytes: Buffer, builder: Address, prover: Address): PackedRece
 }
 
 /**
- * Reads a packed batch; `null` for anything `packReceipts` would not have written: framing that does not end
- * with the bytes, an empty group, groups or receipts out of order, or a receipt twice. Never throws.
+ * Reads a packed batch; `null` for anything `packReceipts` would not have written: framing that
+ * does not end with the bytes, an empty group, groups or receipts out of order, or a receipt twice.
+ * Never throws.
  */
 export function unpackReceipts(packed: Uint8Array): PackedReceipt[] | null {
   const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength)

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { AgentError } from './agent-error.ts'
 
 /** Nothing the agent keeps in a file comes near this. Bytes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -33,17 +34,17 @@ export async function writeAtomically(
   }
 }
 
-/** The file's JSON, or `null` when there is no such file. @throws Error that names the file. */
+/** The file's JSON, or `null` when there is no such file. @throws AgentError that names the file. */
 export async function readJson(path: string): Promise<unknown> {
   const found = await stat(path).catch(() => null)
   if (found === null) return null
   if (!found.isFile() || found.size > MAX_FILE_BYTES) {
-    throw new Error(`${path} is not a file this agent wrote. Move it away.`)
+    throw new AgentError('FILE', `${path} is not a file this agent wrote. Move it away.`)
   }
   const text = await readFile(path, 'utf8')
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new Error(`${path} is not JSON. Repair it or move it away.`, { cause })
+    throw new AgentError('FILE', `${path} is not JSON. Repair it or move it away.`, { cause })
   }
 }

@@ -3,8 +3,10 @@
  * ones count. Kept as JSON in the data folder, so that a restart bids at once.
  */
 import type { Address, Hex } from '#protocol/schema'
+import { AgentError } from './agent-error.ts'
 import { readJson, writeAtomically } from './atomic-file.ts'
 import type { Backend } from './backend.ts'
+import type { Verify } from './prover.ts'
 import { quantile } from './quantile.ts'
 import type { Sample } from './sample.ts'
 import type { Timing } from './strategy.ts'
@@ -106,7 +108,7 @@ function parseSeries(programId: string, value: unknown): [Hex, Series] {
   return [programId as Hex, { work: BigInt(work), recentMs: recentMs.slice(-WINDOW) }]
 }
 
-/** Reads a calibration; `null` when there is no file. @throws Error that names the file and what to do. */
+/** Reads a calibration; `null` when there is no file. @throws AgentError that names the file and what to do. */
 export async function loadCalibration(path: string): Promise<Calibration | null> {
   const json = await readJson(path)
   if (json === null) return null
@@ -115,7 +117,8 @@ export async function loadCalibration(path: string): Promise<Calibration | null>
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const advice = 'Delete it, or run: proofwire agent --calibrate'
-    throw new Error(`${path} is not a calibration: ${reason}. ${advice}`, { cause })
+    const what = `${path} holds no measurements: ${reason}`
+    throw new AgentError('FILE', `${what}. ${advice}`, { cause })
   }
 }
 
@@ -132,7 +135,7 @@ export type MeasureOptions = {
   /** Monotonic ms. */
   readonly elapsedMs: () => number
   /** Whether a proof is one; a device that makes wrong ones is not fit for the market. */
-  readonly verify: (proof: Uint8Array, sample: Sample, payee: Address) => Promise<boolean>
+  readonly verify: Verify
   readonly onProof?: (done: number, tookMs: number) => void
   readonly signal: AbortSignal
 }
@@ -142,7 +145,7 @@ const SAMPLE_LIMIT_MS = 600_000
 
 /**
  * Proves the sample `count` times, one after the other, the first from cold. Whole ms of each.
- * @throws BackendError, or Error when a proof does not verify.
+ * @throws BackendError, or AgentError when a proof does not verify.
  */
 export async function measure(options: MeasureOptions): Promise<number[]> {
   const { backend, sample, payee, elapsedMs, verify, onProof, signal } = options
@@ -153,9 +156,10 @@ export async function measure(options: MeasureOptions): Promise<number[]> {
     const beganMs = elapsedMs()
     const proof = await backend.prove({ programId, inputs, payee, deadlineAt }, signal)
     const ms = Math.max(1, Math.ceil(elapsedMs() - beganMs))
-    if (!(await verify(proof, sample, payee))) {
+    if (!(await verify(proof, programId, sample.publicInputsHash, payee))) {
       const what = `a proof made by ${backend.name} does not verify`
-      throw new Error(`${what}; check the device, its driver and the keys before it bids`)
+      const advice = 'check the device, its driver and the keys'
+      throw new AgentError('DEVICE', `${what}; ${advice} before it bids`)
     }
     took.push(ms)
     onProof?.(took.length, ms)

@@ -1,31 +1,53 @@
-/** The settings of an agent: a node's, and its own. `proofwire agent --print-config` prints them with their defaults. */
-import { readFile } from 'node:fs/promises'
+/** The settings of an agent: a node's, and its own. `proofwire agent --print-config` prints them all. */
 import { ConfigError, type Values } from '#node/config'
 import { choice, integer, list, path, wei } from '#node/keys'
 import { checkSettings, nodeKeys } from '#node/settings'
-import { parseVerificationKey, programId, type VerificationKey } from '#protocol/proof'
+import type { VerificationKey } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
 import { loadVerificationKey, type ShapeName, shapeNames, shapes } from './circuits/shapes.ts'
 import type { Policy } from './strategy.ts'
 
-export const agentKeys = {
-  ...nodeKeys,
+/** What a node has too, and an agent means otherwise. */
+const changedKeys = {
   dataFolder: path({
-    doc: 'Folder of the database, the peer key, the calibration and status.json. One agent each.',
+    doc: 'Folder of the database, the peer key, the measurements and status.json. One agent each.',
     fallback: '~/.proofwire/agent',
   }),
   listen: list({
     of: 'multiaddrs',
-    doc: 'Where other nodes can connect. Empty is enough to prove: an agent dials builders, never the other way.',
+    doc:
+      'Where other nodes can connect. Empty is enough to prove: an agent dials builders, never ' +
+      'the other way.',
     fallback: [],
     example: '["/ip4/0.0.0.0/tcp/4701"]',
   }),
   keyFile: path({
-    doc: 'Key of the account that bids, bonds and is paid: a Web3 keystore (version 3) or a file of 64 hex digits.',
+    doc:
+      'Key of the account that bids, bonds and is paid: a Web3 keystore (version 3) or a file ' +
+      'of 64 hex digits.',
     example: '"account.json"',
   }),
+  doorPort: integer({
+    doc: 'Port of the JSON-RPC door and of /metrics. 0 takes any free one.',
+    fallback: 4781,
+    min: 0,
+    max: 65_535,
+  }),
+  programKeys: list({
+    of: 'paths',
+    doc:
+      'Verification keys (JSON) of programs besides the shapes that your command proves. They ' +
+      'are bid for only when calibrationFile says how long they take.',
+    fallback: [],
+    example: '["/opt/prover/verification-key.json"]',
+  }),
+} as const
+
+const backendKeys = {
   backend: choice({
-    doc: 'What proves: snarkjs (any CPU, nothing to install) or command (your own program; see prover-agent/backends/README.md).',
+    doc:
+      'What proves: snarkjs (any CPU, nothing to install) or command (your own program; see ' +
+      'prover-agent/backends/README.md).',
     choices: ['snarkjs', 'command'],
     fallback: 'snarkjs',
   }),
@@ -36,21 +58,19 @@ export const agentKeys = {
     example: '["/opt/prover/prove", "--gpu=0"]',
   }),
   commandTimeoutMs: integer({
-    doc: 'Longest that one attempt at a proof may take, in ms; then it is stopped and tried again.',
+    doc:
+      'Longest that one attempt at a proof may take, in ms; then it is stopped and, while ' +
+      'there is time, tried again.',
     fallback: 60_000,
     min: 100,
     max: 3_600_000,
   }),
   shapes: list({
     of: 'shape names',
-    doc: `Circuits to prove: ${shapeNames.join(', ')}. They must be built: node prover-agent/circuits/build.ts`,
+    doc:
+      `Circuits to prove: ${shapeNames.join(', ')}. They must be built: node ` +
+      'prover-agent/circuits/build.ts',
     fallback: ['n1d16'],
-  }),
-  programKeys: list({
-    of: 'paths',
-    doc: 'Verification keys (JSON) of programs besides the shapes that your command proves. They need a calibrationFile.',
-    fallback: [],
-    example: '["/opt/prover/verification-key.json"]',
   }),
   lanes: integer({
     doc: 'Proofs at a time. One GPU is one lane; snarkjs uses every core for one proof.',
@@ -58,6 +78,16 @@ export const agentKeys = {
     min: 1,
     max: 64,
   }),
+  calibrationFile: path({
+    doc:
+      'Prepared measurements to begin with. Without it the agent measures three proofs first. ' +
+      'What it measures it keeps in calibration.json of its folder, which then wins.',
+    fallback: null,
+    example: '"measured.json"',
+  }),
+} as const
+
+const priceKeys = {
   costWeiPerMs: wei({
     doc: 'What a ms of proving costs you, in wei. Without it: watts and electricityWeiPerKwh.',
     fallback: null,
@@ -70,15 +100,21 @@ export const agentKeys = {
     max: 1_000_000,
   }),
   electricityWeiPerKwh: wei({
-    doc: 'Price of a kWh in wei: price of a kWh / price of an ether × 10^18. The default is 0.30 at 3,000.',
+    doc:
+      'Price of a kWh in wei: price of a kWh / price of an ether × 10^18. The default is 0.30 ' +
+      'at 3,000.',
     fallback: 100_000_000_000_000n,
   }),
   fixedCostWei: wei({
-    doc: 'What a job costs besides, in wei: above all its part of the transaction that settles it (12,000 gas).',
+    doc:
+      'What a job costs besides, in wei: above all its part of the transaction that settles it ' +
+      '(12,000 gas, here at 2 gwei).',
     fallback: 24_000_000_000_000n,
   }),
   marginPercent: integer({
-    doc: 'Least gain above cost, in percent. What the market pays beyond that is learned from its awards.',
+    doc:
+      'Least gain above cost, in percent. What the market pays beyond that is learned from its ' +
+      'awards.',
     fallback: 20,
     min: 0,
     max: 10_000,
@@ -89,14 +125,36 @@ export const agentKeys = {
     min: 0,
     max: 100,
   }),
+} as const
+
+const safetyKeys = {
+  bondWei: wei({
+    doc:
+      'Bond to hold, in wei: at start the agent deposits what is missing. Without it, it ' +
+      'deposits nothing.',
+    fallback: null,
+    example: '"1000000000000000000"',
+  }),
+  verifierCodeHashes: list({
+    of: 'hashes',
+    doc:
+      'keccak256 of the code of the verifiers you work for. Another one could refuse your good ' +
+      'proof. None: no bids.',
+    fallback: [],
+    example: '["0x…64 hex digits"]',
+  }),
   headroomPercent: integer({
-    doc: 'A job is only bid for when the slowest proof measured, times this, is done before it is due. Below 150 you gamble with your bond.',
+    doc:
+      'A job is only bid for when the slowest proof measured, times this, is done before it is ' +
+      'due. Below 150 you gamble with your bond.',
     fallback: 150,
     min: 100,
     max: 1_000,
   }),
   startAllowanceMs: integer({
-    doc: 'Time from the close of an auction until its proof is begun: award, inputs, their check, acceptance. ms.',
+    doc:
+      'Time from the close of an auction until its proof is begun: award, inputs, their check, ' +
+      'acceptance. ms.',
     fallback: 500,
     min: 0,
     max: 10_000,
@@ -108,7 +166,9 @@ export const agentKeys = {
     max: 10_000,
   }),
   maxUnfairPercent: integer({
-    doc: 'No bids for builders that left more of their jobs unawarded, or better bids out, in percent.',
+    doc:
+      'No bids for builders that left more of their jobs than this unawarded, or better bids ' +
+      'out. Percent.',
     fallback: 20,
     min: 0,
     max: 100,
@@ -119,29 +179,23 @@ export const agentKeys = {
     min: 1,
     max: 1_000,
   }),
-  bondWei: wei({
-    doc: 'Bond to hold, in wei: at start the agent deposits what is missing. Without it, it deposits nothing.',
-    fallback: null,
-    example: '"1000000000000000000"',
-  }),
-  verifierCodeHashes: list({
-    of: 'hashes',
-    doc: 'keccak256 of the code of the verifiers you work for. Another verifier could refuse your good proof.',
-    fallback: [],
-    example: `["0x${'00'.repeat(32)}"]`,
-  }),
-  calibrationFile: path({
-    doc: 'Prepared measurements to begin with. Without it the agent measures, and keeps calibration.json in its folder.',
-    fallback: null,
-    example: '"calibration.json"',
-  }),
+} as const
+
+export const agentKeys = {
+  ...nodeKeys,
+  ...changedKeys,
+  ...backendKeys,
+  ...priceKeys,
+  ...safetyKeys,
 } as const
 
 export type AgentSettings = Values<typeof agentKeys>
 
-/** What is wrong with settings that each alone are right; for `readConfig`. */
-export function checkAgentSettings(values: AgentSettings): readonly string[] {
-  const problems = [...checkSettings(values)]
+/** What is wrong with the settings of the backend; for `readConfig`. */
+export function checkBackend(
+  values: Pick<AgentSettings, 'shapes' | 'backend' | 'command' | 'programKeys'>,
+): readonly string[] {
+  const problems: string[] = []
   const unknown = values.shapes.filter((name) => !shapeNames.includes(name as ShapeName))
   if (unknown.length > 0) {
     problems.push(`shapes: there is no ${unknown.join(', ')}. There are ${shapeNames.join(', ')}.`)
@@ -152,19 +206,19 @@ export function checkAgentSettings(values: AgentSettings): readonly string[] {
   if (values.backend === 'command' && values.command.length === 0) {
     problems.push('backend is command, and command is empty. Set the program and its arguments.')
   }
-  if (values.backend !== 'command' && values.programKeys.length > 0) {
-    problems.push('programKeys is for backend command only. Set it, or leave programKeys empty.')
-  }
-  if (values.programKeys.length > 0 && values.calibrationFile === null) {
-    problems.push('programKeys: other programs cannot be measured here. Set calibrationFile.')
-  }
+  return problems
+}
+
+/** What is wrong with settings that each alone are right; for `readConfig`. */
+export function checkAgentSettings(values: AgentSettings): readonly string[] {
+  const problems = [...checkSettings(values), ...checkBackend(values)]
   const bad = values.verifierCodeHashes.filter((hash) => !/^0x[0-9a-fA-F]{64}$/.test(hash))
   if (bad.length > 0) {
     problems.push(`verifierCodeHashes: ${bad.join(', ')} must be 0x and 64 hex digits.`)
   }
   if (values.verifierCodeHashes.length === 0) {
     problems.push(
-      'verifierCodeHashes is empty: no job would ever be bid for. Ask whom you trust for the hash.',
+      'verifierCodeHashes is empty: no job would ever be bid for. Name a verifier you trust.',
     )
   }
   return problems
@@ -189,31 +243,21 @@ export function policyOf(values: AgentSettings): Policy {
   }
 }
 
-/** Verification keys of all that the agent proves, by program. @throws ConfigError for one that cannot be read. */
-export async function loadKeys(
-  values: Pick<AgentSettings, 'shapes' | 'programKeys'>,
+/** Verification keys of shapes, by program. @throws ConfigError naming each that is not built. */
+export async function loadShapeKeys(
+  names: readonly ShapeName[],
 ): Promise<Map<Hex, VerificationKey>> {
   const keys = new Map<Hex, VerificationKey>()
   const problems: string[] = []
-  for (const name of values.shapes as readonly ShapeName[]) {
+  for (const name of names) {
     try {
       keys.set(shapes[name].programId, await loadVerificationKey(name))
     } catch (error) {
-      problems.push(`shape ${name} cannot be used: ${reasonOf(error)}. Build it: ${BUILD} ${name}`)
-    }
-  }
-  for (const file of values.programKeys) {
-    try {
-      const key = parseVerificationKey(JSON.parse(await readFile(file, 'utf8')))
-      if (key === null) throw new Error('it is no Groth16 key with three public signals')
-      keys.set(programId(key), key)
-    } catch (error) {
-      problems.push(`programKeys: ${file} cannot be used: ${reasonOf(error)}.`)
+      const reason = error instanceof Error ? error.message : String(error)
+      const advice = `Build it: node prover-agent/circuits/build.ts ${name}`
+      problems.push(`shapes: ${name} cannot be used (${reason}). ${advice}`)
     }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return keys
 }
-
-const BUILD = 'node prover-agent/circuits/build.ts'
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)

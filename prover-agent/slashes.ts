@@ -3,6 +3,7 @@
  * whatever cost a bond once will cost the next one.
  */
 import type { Address, Hex } from '#protocol/schema'
+import { AgentError } from './agent-error.ts'
 import { readJson, writeAtomically } from './atomic-file.ts'
 
 export type Slash = {
@@ -42,11 +43,12 @@ export class Slashes {
     this.#slashes = slashes
   }
 
-  /** @throws Error that names the file when it is not a record: then nobody knows, and nobody may bid. */
+  /** @throws AgentError that names the file when it is not a record: then nobody knows, and nobody may bid. */
   static async open(path: string): Promise<Slashes> {
     const json = (await readJson(path)) ?? []
     if (!Array.isArray(json) || !json.every(isSlash)) {
-      throw new Error(`${path} is not a record of slashes. Look at it, then move it away.`)
+      const advice = 'Look at it, then move it away'
+      throw new AgentError('FILE', `${path} is not a record of slashes. ${advice}.`)
     }
     return new Slashes(path, json)
   }

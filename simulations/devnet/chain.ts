@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { Address } from '#protocol/schema'
+import type { Address, Hex } from '#protocol/schema'
+import { keccak } from '#protocol/signature'
 import { rpc } from './json-rpc.ts'
 import type { Processes } from './processes.ts'
 
@@ -44,4 +45,46 @@ export async function startChain(processes: Processes): Promise<string> {
 export async function fund(rpcUrl: string, accounts: readonly Address[]): Promise<void> {
   const amount = `0x${ALLOWANCE_WEI.toString(16)}`
   await Promise.all(accounts.map((account) => rpc(rpcUrl, 'anvil_setBalance', [account, amount])))
+}
+
+/** keccak256 of a contract's code: what provers' allow-lists name. */
+export async function codeHash(rpcUrl: string, address: Address): Promise<Hex> {
+  const code = await rpc<Hex>(rpcUrl, 'eth_getCode', [address, 'latest'])
+  return keccak(Buffer.from(code.slice(2), 'hex'))
+}
+
+/** One account's money in the market. wei. */
+export type Balance = {
+  readonly bondWei: bigint
+  readonly stakeWei: bigint
+  readonly escrowWei: bigint
+  readonly creditWei: bigint
+}
+
+/** Reads an account's money from the contracts, by hand-made calls: a devnet has no ABI. */
+export async function balanceOf(
+  rpcUrl: string,
+  market: { readonly settlement: Address; readonly bonds: Address },
+  account: Address,
+): Promise<Balance> {
+  const call = async (to: Address, signature: string, ...args: readonly bigint[]) => {
+    const selector = keccak(Buffer.from(signature)).slice(0, 10)
+    const words = args.map((arg) => arg.toString(16).padStart(64, '0')).join('')
+    const answer = await rpc<Hex>(rpcUrl, 'eth_call', [{ to, data: selector + words }, 'latest'])
+    return (answer.slice(2).match(/.{64}/g) ?? []).map((word) => BigInt(`0x${word}`))
+  }
+  const [bond, stake, escrow, credit] = await Promise.all([
+    call(market.bonds, 'stakeOf(address,uint8)', BigInt(account), 0n),
+    call(market.bonds, 'stakeOf(address,uint8)', BigInt(account), 1n),
+    call(market.settlement, 'escrowOf(address)', BigInt(account)),
+    call(market.settlement, 'creditOf(address)', BigInt(account)),
+  ])
+  // Each ledger's first two words: what counts for new work, and what is leaving.
+  const both = ([active = 0n, leaving = 0n]: readonly bigint[]) => active + leaving
+  return {
+    bondWei: both(bond),
+    stakeWei: both(stake),
+    escrowWei: both(escrow),
+    creditWei: credit[0] ?? 0n,
+  }
 }

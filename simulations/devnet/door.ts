@@ -7,14 +7,6 @@ import type { Seen } from './journal.ts'
 import { follow, rpc } from './json-rpc.ts'
 import type { Money } from './report.ts'
 
-/** One account's money in the market. wei. */
-export type Balance = {
-  readonly bondWei: bigint
-  readonly stakeWei: bigint
-  readonly escrowWei: bigint
-  readonly creditWei: bigint
-}
-
 /** What a builder asks for; `node/door-methods.ts` has each field's meaning. */
 export type Wanted = {
   readonly programId: Hex
@@ -36,18 +28,13 @@ export type Wanted = {
 /** Between two attempts at a door that is not open yet. ms. */
 const KNOCK_MS = 100
 
-type Leaving = { readonly activeWei: string; readonly leavingWei: string }
 type Status = {
   readonly account: Address
   readonly addresses: readonly string[]
   readonly connectedPeers: number
   readonly subscribers: Readonly<Record<string, number>>
-  readonly money: {
-    readonly bond: Leaving
-    readonly stake: Leaving
-    readonly escrow: Leaving
-    readonly creditWei: string
-  } | null
+  /** Block time the node has read, and what of our cover and bond is free. */
+  readonly free: { readonly coverWei: string; readonly bondWei: string }
   readonly problems: readonly string[]
 }
 
@@ -88,17 +75,6 @@ export class Door {
   /** What became of a wanted proof. */
   wanted(wantedId: string): Promise<{ readonly status: 'open' | 'delivered' | 'failed' }> {
     return rpc(this.url, 'proofwire_wanted', { wantedId })
-  }
-
-  async balance(): Promise<Balance> {
-    const { money } = await this.until((status) => status.money !== null)
-    const all = ({ activeWei, leavingWei }: Leaving) => BigInt(activeWei) + BigInt(leavingWei)
-    return {
-      bondWei: all(money!.bond),
-      stakeWei: all(money!.stake),
-      escrowWei: all(money!.escrow),
-      creditWei: BigInt(money!.creditWei),
-    }
   }
 
   /** All money of the market, read from the chain. */

@@ -26,7 +26,6 @@ export type Job = {
   readonly startedAt: Map<Address, number>
   /** The first receipt. */
   delivery: { readonly at: number; readonly prover: Address; readonly payWei: bigint } | null
-  readonly defaulted: Set<Address>
   readonly slashed: Set<Address>
   /** Transactions that paid, by prover. */
   readonly paid: Map<Address, Hex>
@@ -68,9 +67,6 @@ export class Journal {
       case 'received':
         job.delivery ??= { at: event.deliveredAt, prover: event.prover, payWei: event.payWei }
         break
-      case 'defaulted':
-        job.defaulted.add(event.prover)
-        break
       case 'paid':
         job.paid.set(event.prover, event.transactionHash)
         break
@@ -97,7 +93,6 @@ export class Journal {
       award: null,
       startedAt: new Map(),
       delivery: null,
-      defaulted: new Set(),
       slashed: new Set(),
       paid: new Map(),
       outcome: null,
@@ -105,9 +100,10 @@ export class Journal {
   }
 }
 
-/** Whether all that can come of the job has come: an outcome, and a slash for each default. */
-export const isClosed = (job: Job): boolean =>
-  job.outcome !== null && [...job.defaulted].every((prover) => job.slashed.has(prover))
+/** Whether all that can come of the job has come: an outcome, and every prover that was started paid or slashed. */
+export const isClosed = ({ outcome, startedAt, paid, slashed }: Job): boolean =>
+  outcome !== null && [...startedAt.keys()].every((each) => paid.has(each) || slashed.has(each))
 
-/** Whether a proof came or none will: the builder's lanes are free for the next. */
-export const isDelivered = (job: Job): boolean => job.delivery !== null || job.outcome !== null
+/** Whether a proof came or none will. */
+export const isDelivered = ({ delivery, outcome }: Job): boolean =>
+  delivery !== null || outcome !== null

@@ -69,7 +69,7 @@ export class Processes {
   ): Running {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
+      env: { ...foreignEnvironment(), ...environment },
       detached: true,
     })
     const lines = new Lines(child, join(this.#folder, `${name}.log`), onLine)
@@ -161,6 +161,10 @@ class Lines implements Iterable<string> {
     return promise
   }
 }
+
+/** Ours without PROOFWIRE_ variables, which are settings of some other node of this machine's owner. */
+const foreignEnvironment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('PROOFWIRE_')))
 
 function exitOf(child: ChildProcess): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()

@@ -9,7 +9,8 @@ import {Market} from "./Market.sol";
 /// claim and slash the model says whether the contract must take it, and what it may cost whom.
 contract Handler is Market {
     uint256 internal constant BASE_FEE = 10 gwei;
-    uint64 private constant JOBS = 3;
+    /// @dev Most jobs of one history: more would only be touched less.
+    uint64 private constant JOBS = 4;
 
     /// @dev One prover in one job, as the model knows it.
     struct Story {
@@ -25,7 +26,8 @@ contract Handler is Market {
         uint256 paidWei;
     }
 
-    mapping(uint64 nonce => uint256 openedS) public openedS;
+    /// @dev By nonce: when it was opened, s.
+    uint256[] private openedS;
     mapping(uint64 nonce => mapping(address prover => Story)) internal stories;
     uint256 public depositedWei;
     uint256 public withdrawnWei;
@@ -36,29 +38,41 @@ contract Handler is Market {
         vm.fee(BASE_FEE);
         provers = [winner, backup, third];
         depositedWei = uint256(ESCROW) + STAKE + 3 * uint256(BOND);
-        for (uint64 nonce = 0; nonce < JOBS; nonce++) open(nonce);
-        stories[0][winner].started = true;
+        open();
     }
 
+    function jobs() public view returns (uint64) {
+        return uint64(openedS.length);
+    }
+
+    function open() public {
+        if (jobs() < JOBS) openedS.push(block.timestamp);
+    }
+
+    /// Some time passes.
     function pass(uint256 seconds_) external {
-        uint256[4] memory most = [uint256(15), 60, W, EXIT];
-        vm.warp(block.timestamp + bound(seconds_ >> 8, 0, most[seconds_ % 4]));
+        vm.warp(block.timestamp + bound(seconds_, 0, 60));
     }
 
-    /// A job's times begin anew; the old one's start, if any, was then of another request.
-    function reopen(uint64 seed) external {
-        uint64 nonce = seed % JOBS;
-        for (uint256 i = 0; i < 3; i++) {
-            Story storage story = stories[nonce][provers[i]];
-            if (story.started || story.resolved || story.minedAt != 0) return;
-        }
-        open(nonce);
+    /// Time passes to an edge of some job's windows: the second before it, the second itself, the one after.
+    function passToEdge(uint64 seed, uint8 edge, uint8 side) external {
+        (Job memory it, Story storage story) = pick(seed, seed % 2 == 0);
+        uint256[6] memory edges = [
+            dueS(it),
+            dueS(it) + COMMIT,
+            dueS(it) + W,
+            dueS(it) + 2 * W,
+            story.challengedAt + W,
+            block.timestamp + EXIT
+        ];
+        uint256 toS = edges[edge % 6] + side % 3 - 1;
+        if (toS > block.timestamp) vm.warp(toS);
     }
 
     function startProver(uint64 seed, bool second) external {
         (Job memory it,) = pick(seed, second);
         address prover = second ? backup : winner;
-        if (block.timestamp <= dueS(it)) stories[seed % JOBS][prover].started = true;
+        if (block.timestamp <= dueS(it)) stories[it.request.nonce][prover].started = true;
     }
 
     /// The builder signs a receipt; the prover, or anyone else, settles it.
@@ -76,6 +90,21 @@ contract Handler is Market {
         if (asked) vm.prank(its.prover);
         settlement.settle(packed);
         story.paidWei += settlement.creditOf(its.prover) - beforeWei;
+    }
+
+    /// Whatever is owed is settled again, by anyone: it pays what there is by now.
+    function settleOwed() external {
+        for (uint64 i = 0; i < 2 * jobs(); i++) {
+            (Job memory it, Story storage story) = pick(i / 2, i % 2 == 1);
+            Receipt memory its = receipt(it.request.nonce, i % 2 == 1 ? backup : winner, 0);
+            uint256 owedWei = settlement.duesOf(builder, its.prover, its.nonce).owedWei;
+            uint256 beforeWei = settlement.creditOf(its.prover);
+            if (owedWei == 0) continue;
+            settlement.settle(pack(its, BUILDER_KEY));
+            uint256 paidWei = settlement.creditOf(its.prover) - beforeWei;
+            eq(settlement.duesOf(builder, its.prover, its.nonce).owedWei, owedWei - paidWei);
+            story.paidWei += paidWei;
+        }
     }
 
     /// The builder drains what it has to a friend.
@@ -195,7 +224,7 @@ contract Handler is Market {
     function endEverything() external {
         for (uint256 round = 0; round < 2; round++) {
             vm.warp(block.timestamp + 5 * W + 60);
-            for (uint64 i = 0; i < 2 * JOBS; i++) {
+            for (uint64 i = 0; i < 2 * jobs(); i++) {
                 (Job memory it, Story storage story) = pick(i / 2, i % 2 == 1);
                 if (!story.started || story.resolved) continue;
                 Started memory started = start(it, i % 2 == 1 ? BACKUP_KEY : WINNER_KEY);
@@ -246,13 +275,9 @@ contract Handler is Market {
         eq(builderWei() <= wealthWei, true);
     }
 
-    function open(uint64 nonce) private {
-        openedS[nonce] = block.timestamp;
-    }
-
     /// @dev The job as it was opened, and the model's story of its winner or backup.
     function pick(uint64 seed, bool second) private view returns (Job memory it, Story storage story) {
-        uint64 nonce = seed % JOBS;
+        uint64 nonce = seed % jobs();
         ProofRequest memory terms = request(nonce);
         uint48 shift = uint48((openedS[nonce] - NOW) * 1000 + nonce * 333); // due between two seconds
         (terms.openedAt, terms.closesAt) = (terms.openedAt + shift, terms.closesAt + shift);

@@ -3,7 +3,6 @@
  * transactions, 21,000 and calldata included.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import {
   type Abi,
@@ -20,8 +19,8 @@ import {
 } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import { bondsAbi, settlementAbi } from '#contracts/abi'
-import { foundryBinary, forgeEnvironment } from '#contracts/build'
-import { type Deployment, defaultWindows, deploy } from '#contracts/deploy'
+import { forgeEnvironment, foundryBinary } from '#contracts/build'
+import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
 import { type Kind, type Message, schema } from '#protocol/schema'
 
 /** A deterministic account for a name: same addresses, same calldata, same gas in every run. */
@@ -44,12 +43,19 @@ async function startAnvil(): Promise<{ anvil: ChildProcess; rpcUrl: string }> {
   throw new Error('anvil ended before it listened')
 }
 
-/** What a transaction is measured by. */
-export type Cost = { readonly gas: number; readonly calldataBytes: number }
+/** What a transaction cost, all of it. */
+export type Cost = { readonly gas: number }
+
+/** Anyone: the node signs for it. */
+type Sender = { readonly address: Address }
+
+/** Anvil's first development account. */
+const deployerKey = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
 
 /** One market, one chain. */
 export class Chain {
   readonly market: Deployment
+  readonly windows = defaultWindows
   readonly client: ReturnType<typeof connect>
   readonly #anvil: ChildProcess
   readonly #rpcUrl: string
@@ -65,24 +71,24 @@ export class Chain {
 
   static async start(): Promise<Chain> {
     const { anvil, rpcUrl } = await startAnvil()
-    // Anvil's first development account.
-    const key = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
-    return new Chain(anvil, rpcUrl, await deploy(rpcUrl, key, defaultWindows))
+    return new Chain(anvil, rpcUrl, await deploy(rpcUrl, deployerKey, defaultWindows))
   }
 
   stop(): void {
     this.#anvil.kill('SIGKILL')
   }
 
-  /** Deploys a contract of `test/contracts`. */
-  async deployTest(file: string, name: string): Promise<Address> {
-    const build = ['build', `test/contracts/${file}.sol`]
+  /** Deploys a contract of `contracts/src`. */
+  async deploy(name: string, args: readonly unknown[]): Promise<Address> {
+    return (await deployArtifact(this.#rpcUrl, deployerKey, name, args)).address
+  }
+
+  /** Deploys a contract of `test/contracts`, from the file of its name. */
+  async deployOfTests(name: string): Promise<Address> {
+    const build = ['build', `test/contracts/${name}.sol`]
     const run = spawnSync(foundryBinary('forge'), build, { env: forgeEnvironment() })
     if (run.status !== 0) throw new Error(`forge build failed:\n${run.stdout}${run.stderr}`)
-    const json = readFileSync(`contracts/out/${file}.sol/${name}.json`, 'utf8')
-    const bytecode = JSON.parse(json).bytecode.object as Hex
-    const receipt = await this.#mined(account('deployer'), null, bytecode, 0n)
-    return receipt.contractAddress!.toLowerCase() as Address
+    return this.deploy(name, [])
   }
 
   /** Signs one of our messages with `by`. 65 bytes: r, s, v. */
@@ -96,7 +102,7 @@ export class Chain {
 
   /** Sends to `Settlement`, in the block at `atS`, and says what it cost. */
   async settlement(
-    from: PrivateKeyAccount,
+    from: Sender,
     functionName: string,
     args: readonly unknown[],
     { valueWei = 0n, atS = 0 } = {},
@@ -106,8 +112,9 @@ export class Chain {
     return this.#cost(from, this.market.settlement, data, valueWei, atS)
   }
 
-  async deposit(to: Address, role: number, valueWei: bigint): Promise<Cost> {
-    const args = [to, role] as const
+  /** Deposits a prover's bond. */
+  async deposit(prover: Address, valueWei: bigint): Promise<Cost> {
+    const args = [prover, 0] as const
     const data = encodeFunctionData({ abi: bondsAbi, functionName: 'deposit', args })
     return this.#cost(account('payer'), this.market.bonds, data, valueWei, 0)
   }
@@ -120,19 +127,13 @@ export class Chain {
     >[0]
   }
 
-  async #cost(
-    from: PrivateKeyAccount,
-    to: Address,
-    data: Hex,
-    valueWei: bigint,
-    atS: number,
-  ): Promise<Cost> {
+  async #cost(from: Sender, to: Address, data: Hex, valueWei: bigint, atS: number): Promise<Cost> {
     if (atS > 0) await this.client.setNextBlockTimestamp({ timestamp: BigInt(atS) })
     const receipt = await this.#mined(from, to, data, valueWei)
-    return { gas: Number(receipt.gasUsed), calldataBytes: (data.length - 2) / 2 }
+    return { gas: Number(receipt.gasUsed) }
   }
 
-  async #mined(from: PrivateKeyAccount, to: Address | null, data: Hex, valueWei: bigint) {
+  async #mined(from: Sender, to: Address, data: Hex, valueWei: bigint) {
     await this.client.setBalance({ address: from.address, value: 10n ** 21n })
     // The node estimates and signs nothing: it takes the sender at its word.
     await this.client.impersonateAccount({ address: from.address })

@@ -10,7 +10,10 @@ export type Anvil = {
   readonly port: number
   /** One JSON-RPC call. Throws what anvil answers as an error. */
   readonly request: <T = unknown>(method: string, ...params: readonly unknown[]) => Promise<T>
-  /** Ends it: SIGKILL as a crash would, SIGTERM to have it write `--state`. Resolves when it is gone. */
+  /**
+   * Ends it: SIGKILL as a crash would, SIGTERM to have it write `--state`. Resolves when it is
+   * gone.
+   */
   readonly stop: (signal?: 'SIGKILL' | 'SIGTERM') => Promise<void>
 }
 
@@ -47,7 +50,8 @@ async function call<T>(rpcUrl: string, method: string, params: readonly unknown[
 
 /**
  * Starts anvil on loopback; resolves when it listens.
- * @param options `port` 0: any free one. `args`: more of anvil's own options, such as `--no-mining`.
+ * @param options `port` 0: any free one. `args`: more of anvil's own options, such as `--no-
+ *   mining`.
  */
 export async function startAnvil(
   options: { readonly port?: number; readonly args?: readonly string[] } = {},

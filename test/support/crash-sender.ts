@@ -1,6 +1,6 @@
 /**
- * A node that deposits a bond and is killed on the way: run as a process of its own, because only a real SIGKILL
- * shows what is on the disk. argv[2] is JSON: `CrashOptions`.
+ * A node that deposits a bond and is killed on the way: run as a process of its own, because only a
+ * real SIGKILL shows what is on the disk. argv[2] is JSON: `CrashOptions`.
  */
 import { type ChainOptions, connectChain } from '#node/chain'
 import { silentLog } from '#node/log'

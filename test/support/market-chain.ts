@@ -1,4 +1,6 @@
-/** A market on an anvil of its own, nodes' chain drivers connected to it, and signed jobs to settle. */
+/**
+ * A market on an anvil of its own, nodes' chain drivers connected to it, and signed jobs to settle.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

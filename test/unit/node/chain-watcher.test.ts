@@ -198,6 +198,17 @@ describe('an RPC that goes away', () => {
     expect(own.chain.health().answerAgeMs).toBe(0)
   })
 
+  test('and has forgotten its pool gets our transactions again', async () => {
+    const own = await chain.connect(prover)
+    await chain.anvil.request('evm_setAutomine', false)
+    const sent = deposit(own, ETHER)
+    await pooled(chain.anvil)
+    await chain.anvil.stop('SIGTERM')
+    const state = join(folder, 'state.json')
+    second = await startAnvil({ port: chain.anvil.port, args: ['--state', state] })
+    expect(await sent).toMatchObject({ kind: 'mined' })
+  })
+
   test('and comes back as another chain is not followed', async () => {
     const own = await chain.connect(prover)
     await deposit(own, ETHER)
@@ -219,10 +230,18 @@ async function unhealthy({ chain }: Watched): Promise<void> {
   }
 }
 
+/** Resolves when the node's pool holds a transaction. */
+async function pooled({ request }: Anvil): Promise<void> {
+  while (Number((await request<{ pending: string }>('txpool_status')).pending) === 0);
+}
+
 type Call = { readonly method: string; readonly id: number; readonly params: readonly LogFilter[] }
 type LogFilter = { readonly fromBlock: string; readonly toBlock: string }
 
-/** Forwards to anvil, but answers no `eth_getLogs` over more than `most` blocks; notes the ranges it answers. */
+/**
+ * Forwards to anvil, but answers no `eth_getLogs` over more than `most` blocks; notes the ranges it
+ * answers.
+ */
 async function narrowProxy(anvil: Anvil, most: number, ranges: number[]) {
   const server = createServer(async (request, response) => {
     let text = ''

@@ -38,6 +38,17 @@ describe('clock watch', () => {
     expect(Math.abs(sum)).toBeLessThan(100)
   })
 
+  test('peers from before the watch are asked, and asked again', async () => {
+    const [a, b] = [await startHost(), await startHost()]
+    await a.connect(b.addresses()[0]!)
+    const common = { protocol, now: Date.now, log: silentLog }
+    const watch = await watchClock({ ...common, host: a, againMs: 20 })
+    expect(watch.offset()).toBeNull()
+    const late = await watchClock({ ...common, host: b })
+    await expect.poll(() => watch.offset()?.peers).toBe(1)
+    await expect.poll(() => late.offset()?.peers).toBe(1)
+  })
+
   test('a peer that does not tell its time is left out', async () => {
     const own = await startWatch(0)
     const silent = await startHost({ limits: { wantedPeers: 0 } })

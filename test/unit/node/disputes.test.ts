@@ -21,7 +21,9 @@ const ETHER = 10n ** 18n
 const proof = Uint8Array.of(9, 9, 9)
 const verifier: Address = `0x${'7e'.repeat(20)}`
 
-/** A verifier that takes every proof and names no payee: reverts on `payeeOf`, else answers true. */
+/**
+ * A verifier that takes every proof and names no payee: reverts on `payeeOf`, else answers true.
+ */
 function lenientVerifier(): string {
   const payeeOf = toFunctionSelector('function payeeOf(bytes)').slice(2)
   return `0x5f3560e01c63${payeeOf}14601557600160005260206000f35b5f5ffd`
@@ -80,7 +82,7 @@ describe('disputes', () => {
     expect(await isWhole()).toBe(true)
   })
 
-  test('a prover that committed is challenged first, and slashed if it does not claim', async () => {
+  test('a prover that committed is challenged first, then slashed', async () => {
     const job = started(3n)
     await seller.chain.commitProof(job.requestId, proof)
     const slashed = buyer.chain.slash(job, slashableS(job))
@@ -178,7 +180,7 @@ describe('disputes', () => {
     expect(claimed).toMatchObject({ detail: expect.stringContaining('NotUnderRoot') })
   })
 
-  test('two awards for one nonce cost the builder its stake, half of it the reporter’s', async () => {
+  test('two awards for one nonce cost the builder its stake', async () => {
     const [first, second] = [started(8n), started(8n, backup)]
     expect(await seller.chain.reportDoubleAward(first, second)).toMatchObject({ kind: 'mined' })
     const penaltyWei = first.request.reserveWei

@@ -15,7 +15,7 @@ describe('fees', () => {
     expect(marketFees(16n, 1n, 15n)).toBeNull()
   })
 
-  test('a replacement offers 12.5 % more of both, the market’s fee at least, never above the cap', () => {
+  test('a replacement offers 12.5 % more of both and the market’s fee, or nothing', () => {
     fc.assert(
       fc.property(wei, wei, wei, wei, (baseFeeWei, tipWei, laterWei, capWei) => {
         const from = marketFees(baseFeeWei, tipWei, capWei)

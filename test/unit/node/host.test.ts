@@ -115,6 +115,21 @@ describe('host', () => {
     await Promise.all(hosts.map((host) => peerIs(host, 'connected', after.peerKey)))
   })
 
+  test('a node in the open does not dial private addresses that peers tell it', async () => {
+    const limits = { wantedPeers: 0, connectMs: 2_000 }
+    const open = await startHost({ limits, listen: ['/ip4/0.0.0.0/tcp/0'] })
+    const before = await startHost({ name: 'hidden', limits })
+    const listen = [before.addresses()[0]!.split('/p2p/')[0]!]
+    await before.connect(open.addresses()[0]!)
+    await peerIs(open, 'connected', before.peerKey)
+    // Once it answers, it has told its address.
+    await open.open(before.peerKey, '/ipfs/ping/1.0.0', AbortSignal.timeout(5_000))
+    await stopHost(before)
+    await peerIs(open, 'disconnected', before.peerKey)
+    const after = await startHost({ name: 'hidden', listen, limits })
+    await expect(open.connect(after.peerKey)).rejects.toMatchObject({ code: 'UNREACHABLE' })
+  })
+
   test('the DHT finds peers and stores nothing for strangers', async () => {
     const [host, stranger] = [await startHost(), await startHost()]
     await stranger.connect(host.addresses()[0]!)

@@ -178,6 +178,76 @@ describe('outbox', () => {
     expect((await Outbox.open(store, options)).pending()).toBe(1)
   })
 
+  test('a key that is still being stored answers its second caller only once it is', async () => {
+    const gate = Promise.withResolvers<void>()
+    const slow: Store = {
+      ...store,
+      putJson: async (...write) => {
+        await gate.promise
+        await store.putJson(...write)
+      },
+    }
+    const outbox = await Outbox.open(slow, options)
+    const order: string[] = []
+    const calls = [
+      outbox.enqueue('a', payload(''), sync).then((answer) => order.push(answer)),
+      outbox.enqueue('a', payload(''), sync).then((answer) => order.push(answer)),
+    ]
+    await store.put('unrelated', payload(''), sync)
+    expect(order).toEqual([])
+    gate.resolve()
+    await Promise.all(calls)
+    expect(order.sort()).toEqual(['present', 'stored'])
+  })
+
+  test('an item still being stored is performed once it is, in its place', async () => {
+    const gate = Promise.withResolvers<void>()
+    const slow: Store = {
+      ...store,
+      putJson: async (key, value, write) => {
+        if ((value as { key: string }).key === 'slow') await gate.promise
+        await store.putJson(key, value, write)
+      },
+    }
+    const outbox = await Outbox.open(slow, options)
+    const seen: string[] = []
+    outbox.start(async (key) => {
+      seen.push(key)
+      return 'done'
+    })
+    const first = outbox.enqueue('slow', payload(''), sync)
+    await outbox.enqueue('quick', payload(''), sync)
+    gate.resolve()
+    await first
+    await empty(outbox)
+    expect(seen).toEqual(['slow', 'quick'])
+    await outbox.stop()
+  })
+
+  test('an item that fails to be stored while others are performed is not performed', async () => {
+    const failing = Promise.withResolvers<void>()
+    const broken: Store = {
+      ...store,
+      putJson: (key, value, write) =>
+        (value as { key: string }).key === 'bad'
+          ? failing.promise
+          : store.putJson(key, value, write),
+    }
+    const outbox = await Outbox.open(broken, options)
+    const seen: string[] = []
+    outbox.start(async (key) => {
+      seen.push(key)
+      return 'done'
+    })
+    const bad = outbox.enqueue('bad', payload(''), sync)
+    await outbox.enqueue('first', payload(''), sync)
+    failing.reject(new Error('disk full'))
+    await expect(bad).rejects.toThrow('disk full')
+    await empty(outbox)
+    expect(seen).toEqual(['first'])
+    await outbox.stop()
+  })
+
   test('an item that could not be stored is not performed', async () => {
     const broken: Store = {
       ...store,

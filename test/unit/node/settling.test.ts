@@ -93,7 +93,8 @@ describe('settling receipts', () => {
     own = await chain.connect(prover, { settleAfterMs: 3_600_000 })
     const receipts = [1n, 2n, 3n].map((nonce) => receiptFor(chain, nonce, 10n))
     const ended = queueAll(receipts)
-    // The last is on disk when asking for it again finds it waiting, so close after all three are stored.
+    // The last is on disk when asking for it again finds it waiting, so close after all three are
+    // stored.
     await Promise.all(receipts.map(({ message }) => stored(own, message.nonce)))
     await own.stop()
     expect((await ended).map((each) => each.kind === 'dropped' && each.reason)).toEqual([
@@ -106,7 +107,7 @@ describe('settling receipts', () => {
     expect(paidNonces()).toHaveLength(3)
   })
 
-  test('a batch under way at a restart is concluded after it, with the same transaction', async () => {
+  test('a batch under way at a restart is concluded after it, not sent twice', async () => {
     own = await chain.connect(prover, { settleAfterMs: 50 })
     await chain.anvil.request('evm_setAutomine', false)
     const ended = queueAll([1n, 2n].map((nonce) => receiptFor(chain, nonce, 10n)))
@@ -123,7 +124,10 @@ describe('settling receipts', () => {
   })
 })
 
-/** Resolves when the store holds the receipt of this nonce: each put ends in its own turn of the loop. */
+/**
+ * Resolves when the store holds the receipt of this nonce: each put ends in its own turn of the
+ * loop.
+ */
 async function stored({ store }: Watched, nonce: bigint): Promise<void> {
   const key = `receipt/${builder.address}/${prover.address}/${nonce}`
   while (!(await store.get(key))) await new Promise((resolve) => setImmediate(resolve))

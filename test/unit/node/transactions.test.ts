@@ -96,7 +96,7 @@ describe('the transaction outbox', () => {
     await rm(folder, { recursive: true })
   })
 
-  test('a transaction that is not mined is replaced at 12.5 % more, never above the cap', async () => {
+  test('what is not mined is replaced at 12.5 % more, never above the cap', async () => {
     const maxFeeWei = 6_000_000_000n
     const own = await chain.connect(prover, { replaceAfterPolls: 3, maxFeeWei })
     await chain.anvil.request('evm_setAutomine', false)

@@ -76,7 +76,7 @@ describe('packed receipts', () => {
       '02'.repeat(32),
       (1_700_000_000_123).toString(16).padStart(12, '0'),
       '03'.repeat(32),
-      '84' + '04'.repeat(31),
+      `84${'04'.repeat(31)}`,
     ].join('')
     expect(Buffer.from(packReceipts([one(7n, 28)])).toString('hex')).toBe(expected)
   })

@@ -73,7 +73,7 @@ describe('devnet report', () => {
     ])
   })
 
-  test('a settled job with a default is not closed before the slash', () => {
+  test('a settled job with a silent prover is not closed before the slash', () => {
     const journal = told(rescued)
     expect(journal.jobs.every(isClosed)).toBe(false)
     journal.take({ at: 40_000, event: slash })

@@ -1,0 +1,241 @@
+/**
+ * `npm start`: a whole market on this machine. Builds what is missing, starts the processes, plays the jobs, shows
+ * and reports what happened, and leaves nothing behind: not at the end, not on Ctrl-C, not when it is killed.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Address } from '#protocol/schema'
+import { balanceOf } from './chain.ts'
+import { columns, createDisplay, type Display, ether } from './display.ts'
+import { deposits } from './genesis.ts'
+import { isClosed, type Journal } from './journal.ts'
+import { buildShape, createNetwork, type Member, type Network } from './network.ts'
+import { type Options, readOptions, UsageError, usage } from './options.ts'
+import { play, until } from './play.ts'
+import { ProcessDied, Processes } from './processes.ts'
+import { isConserved, type Money, makeReport, type Report } from './report.ts'
+
+/** How long nodes may take to find each other and to see the deposits on a busy machine. ms. */
+const SETUP_MS = 60_000
+/** How often is looked whether whoever started us is still there. ms. */
+const PARENT_LOOK_MS = 1_000
+
+/** Ctrl-C, SIGTERM, a closed terminal, or a parent that is gone. */
+class Interrupted extends Error {
+  readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
+    super(signal)
+    this.signal = signal
+  }
+}
+
+/** Aborts at the first signal; the second ends us at once, and the watchdog sees to the rest. */
+function listenForEnd(): AbortSignal {
+  const ending = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (ending.signal.aborted) process.exit(128 + constants.signals[signal])
+      ending.abort(new Interrupted(signal))
+    })
+  }
+  const parent = process.ppid
+  setInterval(() => {
+    if (process.ppid !== parent) ending.abort(new Interrupted('SIGHUP'))
+  }, PARENT_LOOK_MS).unref()
+  return ending.signal
+}
+
+/** The whole run. Resolves with the exit status. */
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  if (options === null) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const signal = listenForEnd()
+  const folder = await (options.keep ? keepFolder(options.keep) : temporaryFolder())
+  const processes = new Processes(folder)
+  const names = new Map<Address, string>()
+  const display = createDisplay((account) => names.get(account) ?? account)
+  // Whatever ends it, everything that waits ends with it.
+  const failing = new AbortController()
+  processes.died.catch((error: unknown) => failing.abort(error))
+  const either = AbortSignal.any([signal, failing.signal])
+  try {
+    await runMarket({ options, folder, processes, names, display, signal: either })
+    await processes.stopAll()
+    if (options.keep === null) await rm(folder, { recursive: true, force: true })
+    return 0
+  } catch (error) {
+    const cause = either.aborted ? either.reason : error
+    if (cause instanceof Interrupted) display.say('stopping ...')
+    await processes.stopAll()
+    if (cause instanceof Interrupted) {
+      if (options.keep === null) await rm(folder, { recursive: true, force: true })
+      return 128 + constants.signals[cause.signal]
+    }
+    display.say(`failed: ${wordsOf(cause)}`, 'red')
+    display.say(`logs and stores are kept in ${folder}`)
+    return 1
+  }
+}
+
+const wordsOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return error instanceof ProcessDied ? error.message : (error.stack ?? error.message)
+}
+
+const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'proofwire-devnet-'))
+
+async function keepFolder(given: string): Promise<string> {
+  const folder = resolve(given)
+  await mkdir(folder, { recursive: true })
+  return folder
+}
+
+type Run = {
+  readonly options: Options
+  readonly folder: string
+  readonly processes: Processes
+  readonly names: Map<Address, string>
+  readonly display: Display
+  readonly signal: AbortSignal
+}
+
+async function runMarket(run: Run): Promise<void> {
+  const { options, display, signal } = run
+  const racing = <T>(work: Promise<T>): Promise<T> => Promise.race([work, rejectOn(signal)])
+  const programId = await racing(build(run))
+  const network = await racing(open(run, programId))
+  const { seed, shape, jobs } = options
+  const journal = await play({ network, display, seed, shape, programId, jobs, signal })
+  const report = await close(run, network, journal)
+  if (options.report !== null) {
+    await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`)
+    display.say(`report written to ${options.report}`)
+  }
+  if (report.conservation.ok !== true) throw new Error('some wei is not where it should be')
+  if (!options.watch) return
+  display.say(`the market stays up; the builder's door is ${network.door.url}. Ctrl-C ends it.`)
+  await rejectOn(signal)
+}
+
+function rejectOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+async function build({ processes, options, display }: Run) {
+  const { done } = display.progress(`circuit ${options.shape}: building what is missing`)
+  try {
+    return await buildShape(processes, options.shape, (line) => display.say(line, 'gray'))
+  } finally {
+    done()
+  }
+}
+
+/** Starts the chain, the contracts and every node; resolves when all know each other and everybody's money. */
+async function open(run: Run, programId: `0x${string}`): Promise<Network> {
+  const { options, folder, processes, names, display, signal } = run
+  const { seed, shape, provers } = options
+  const contracts = display.progress('chain and contracts: building what is missing, deploying')
+  const network = await createNetwork({
+    ...{ folder, processes, seed, shape, programId, provers, signal },
+    hasStalling: true,
+  }).finally(() => contracts.done())
+  for (const { address, name } of network.members) names.set(address, name)
+  display.say(`chain at ${network.rpcUrl}, market at ${network.market.settlement}`)
+  const { done } = display.progress('nodes: starting, measuring, depositing, finding each other')
+  try {
+    const [bootstrap, builder, first, ...others] = network.members as [Member, Member, Member]
+    await network.start(bootstrap)
+    await Promise.all([network.start(builder).then(() => deposit(network)), network.start(first)])
+    await Promise.all(others.map(network.start))
+    const agents = [first, ...others]
+    await until(
+      () => areReady(network, agents),
+      SETUP_MS,
+      'the nodes do not find each other',
+      signal,
+    )
+  } finally {
+    done()
+  }
+  for (const { name, role, address } of network.members) {
+    display.say(`${name.padEnd(10)} ${address} ${role === name ? '' : `(${role})`}`.trimEnd())
+  }
+  return network
+}
+
+async function deposit({ door }: Network): Promise<void> {
+  await door.deposit('stake', deposits.stakeWei)
+  await door.deposit('escrow', deposits.escrowWei)
+}
+
+/** Whether every agent's bond is on the chain, and the builder hears every node and may spend. */
+async function areReady(network: Network, agents: readonly Member[]): Promise<boolean> {
+  const { rpcUrl, market, door } = network
+  const bonds = await Promise.all(
+    agents.map(({ address }) => balanceOf(rpcUrl, market, address).then(({ bondWei }) => bondWei)),
+  )
+  if (bonds.includes(0n)) return false
+  const { free, subscribers } = await door.status()
+  return BigInt(free.coverWei) > 0n && subscribers.ProofRequest! > agents.length
+}
+
+/** The closing table and the report. */
+async function close(run: Run, network: Network, journal: Journal): Promise<Report> {
+  const money = await network.door.money()
+  const report = makeReport(journal.jobs, money)
+  const closed = journal.jobs.filter(isClosed).length
+  const settled = journal.jobs.filter(({ outcome }) => outcome === 'settled').length
+  const slashed = journal.jobs.reduce((sum, job) => sum + job.slashed.size, 0)
+  const { p50Ms, p99Ms } = report.requestToAward
+  run.display.table([
+    ...(await balances(network)),
+    '',
+    ...conserved(money),
+    '',
+    `${closed} jobs closed: ${settled} settled, ${slashed} slashed; request to award p50 ${p50Ms} ms, p99 ${p99Ms} ms`,
+  ])
+  return report
+}
+
+async function balances({ rpcUrl, market, members }: Network): Promise<readonly string[]> {
+  const rows = await Promise.all(
+    members.map(async ({ name, role, address }) => {
+      const { bondWei, stakeWei, escrowWei, creditWei } = await balanceOf(rpcUrl, market, address)
+      const putIn = {
+        bootstrap: 0n,
+        builder: deposits.stakeWei + deposits.escrowWei,
+        prover: deposits.bondWei,
+        'stalling prover': deposits.badBondWei,
+      }[role]
+      const gain = bondWei + stakeWei + escrowWei + creditWei - putIn
+      const amounts = [putIn, bondWei, stakeWei, escrowWei, creditWei, gain].map(ether)
+      return [role === name || role === 'prover' ? name : `${name} (${role})`, ...amounts]
+    }),
+  )
+  return columns([['', 'put in', 'bond', 'stake', 'escrow', 'credit', 'gain'], ...rows])
+}
+
+function conserved(money: Money): readonly string[] {
+  const { depositedWei, withdrawnWei, escrowWei, bondsWei, creditsWei, burntWei } = money
+  const parts = `escrow ${ether(escrowWei)} + bonds and stakes ${ether(bondsWei)} + credits ${ether(creditsWei)} + burnt ${ether(burntWei)}`
+  const verdict = isConserved(money) ? 'every wei is where it should be' : 'THE SUMS DIFFER'
+  return [
+    `deposited ${ether(depositedWei)} - withdrawn ${ether(withdrawnWei)}`,
+    `= ${parts}: ${verdict}`,
+  ]
+}
+
+process.exit(await main(process.argv.slice(2)).catch(explain))
+
+function explain(error: unknown): number {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\n\n${usage}`)
+  return 2
+}

@@ -1,0 +1,119 @@
+/** What the devnet plays: one job after the other, until all money is where it belongs. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
+import { publicInputsHash, tableWords } from '#protocol/table'
+import { CHAIN_ID } from './chain.ts'
+import type { Display } from './display.ts'
+import type { Wanted } from './door.ts'
+import { SLASH_AFTER_MS, terms } from './genesis.ts'
+import { isClosed, isDelivered, Journal } from './journal.ts'
+import { rpc } from './json-rpc.ts'
+import { type Load, LoadMaker, shapes } from './load.ts'
+import type { Network } from './network.ts'
+
+export type PlayOptions = {
+  readonly network: Network
+  readonly display: Display
+  readonly seed: string
+  readonly shape: string
+  readonly programId: Hex
+  readonly jobs: number
+  /** Ends every wait. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Where the tables are to be posted. There is no such contract yet, so it is an address of nobody; the tables are
+ * bound to it all the same.
+ */
+const VENUE: Address = `0x${'7e'.repeat(20)}`
+/** How long a table stays good: a job and its wait for a block. Blocks. */
+const TABLE_BLOCKS = 64
+/** How long a proof or a slash may be late on a busy machine before the devnet says that something is wrong. ms. */
+const PATIENCE_MS = 30_000
+/** How often is looked. ms. */
+const LOOK_MS = 50
+
+/** Plays all jobs; resolves with the journal when each is closed. @throws Error for one that does not end. */
+export async function play(options: PlayOptions): Promise<Journal> {
+  const { network, display, jobs, signal } = options
+  const journal = new Journal()
+  const listening = Promise.withResolvers<void>()
+  const following = network.door.events((seen) => {
+    const job = journal.take(seen)
+    display.event(seen, job)
+  }, listening.resolve)
+  await Promise.race([listening.promise, following])
+  const maker = new LoadMaker(options.seed, shapes[options.shape]!)
+  for (let number = 1; number <= jobs; number++) {
+    const load = maker.next(await tableContext(network.rpcUrl))
+    display.say(`job ${String(number).padEnd(3)} a table: ${load.what}`)
+    const { requestId } = await network.door.prove(wantedOf(load, options))
+    await until(
+      () => {
+        const job = journal.job(requestId)
+        return job !== undefined && isDelivered(job)
+      },
+      terms.dueInMs + PATIENCE_MS,
+      `job ${number} has neither a proof nor an end`,
+      signal,
+    )
+  }
+  await closeAll(journal, display, signal)
+  return journal
+}
+
+/** Waits until every job has ended and every start is paid or slashed, saying that it waits. */
+async function closeAll(journal: Journal, display: Display, signal: AbortSignal): Promise<void> {
+  const open = journal.jobs.filter((job) => !isClosed(job))
+  const lastDueAt = Math.max(0, ...open.map(({ dueAt }) => dueAt))
+  const { done } = display.progress(
+    'waiting for the chain: settlements, and slashes once they are allowed',
+  )
+  const limitMs = Math.max(0, lastDueAt - Date.now()) + SLASH_AFTER_MS + PATIENCE_MS
+  try {
+    await until(() => journal.jobs.every(isClosed), limitMs, 'some job is not closed', signal)
+  } finally {
+    done()
+  }
+}
+
+async function tableContext(rpcUrl: string) {
+  const firstBlock = Number(await rpc<Hex>(rpcUrl, 'eth_blockNumber'))
+  const lastBlock = firstBlock + TABLE_BLOCKS
+  return { chainId: CHAIN_ID, venue: VENUE, executor: ZERO_ADDRESS, firstBlock, lastBlock }
+}
+
+function wantedOf({ table, tableDigest, inputs }: Load, options: PlayOptions): Wanted {
+  const { entries } = shapes[options.shape]!
+  return {
+    programId: options.programId,
+    verifier: options.network.market.verifier,
+    venue: table.venue,
+    publicInputsHash: publicInputsHash(tableWords(table, entries)),
+    tableDigest,
+    inputs: `0x${Buffer.from(inputs).toString('hex')}`,
+    work: entries,
+    reserveWei: terms.reserveWei.toString(),
+    bondWei: terms.bondWei.toString(),
+    latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
+    softDueInMs: terms.softDueInMs,
+    dueInMs: terms.dueInMs,
+    backups: terms.backups,
+    claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
+  }
+}
+
+/** Resolves when `isSo`. @throws Error with `otherwise` after `limitMs`; the signal's reason when it aborts. */
+export async function until(
+  isSo: () => boolean | Promise<boolean>,
+  limitMs: number,
+  otherwise: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const endAt = Date.now() + limitMs
+  while (!(await isSo())) {
+    if (Date.now() > endAt) throw new Error(`${otherwise} after ${Math.round(limitMs / 1_000)} s`)
+    await pause(LOOK_MS, undefined, { signal })
+  }
+}
