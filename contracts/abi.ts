@@ -2410,3 +2410,131 @@ export const iPayeeVerifierAbi = [
     "stateMutability": "view"
   }
 ] as const
+
+export const tableVerifierAbi = [
+  {
+    "type": "constructor",
+    "inputs": [
+      {
+        "name": "key",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "alpha",
+            "type": "uint256[2]"
+          },
+          {
+            "name": "beta",
+            "type": "uint256[4]"
+          },
+          {
+            "name": "gamma",
+            "type": "uint256[4]"
+          },
+          {
+            "name": "delta",
+            "type": "uint256[4]"
+          },
+          {
+            "name": "ic",
+            "type": "uint256[2][4]"
+          }
+        ]
+      },
+      {
+        "name": "wordCount_",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "FIELD_ORDER",
+    "inputs": [],
+    "outputs": [
+      {
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "payeeOf",
+    "inputs": [
+      {
+        "name": "proof",
+        "type": "bytes"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "pure"
+  },
+  {
+    "type": "function",
+    "name": "programId",
+    "inputs": [],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes32"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "verify",
+    "inputs": [
+      {
+        "name": "proof",
+        "type": "bytes"
+      },
+      {
+        "name": "publicInputsHash",
+        "type": "bytes32"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bool"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "wordCount",
+    "inputs": [],
+    "outputs": [
+      {
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "error",
+    "name": "BadKey",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "BadWordCount",
+    "inputs": [
+      {
+        "name": "wordCount",
+        "type": "uint256"
+      }
+    ]
+  }
+] as const

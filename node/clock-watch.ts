@@ -27,8 +27,12 @@ export type ClockWatchOptions = {
   readonly onSample?: (peerKey: Hex, offsetMs: number) => void
 }
 
+type Sample = { readonly offsetMs: number; readonly roundTripMs: number }
+
 /** A slower answer says too little: the offset is uncertain by half the round trip. ms. */
 const MAX_ROUND_TRIP_MS = 400
+/** The quickest answer of so many is the one least delayed on one of its two ways. */
+const TRIES = 3
 /** A peer that does not answer by then is left out. ms. */
 const ASK_LIMIT_MS = 2_000
 /** Clocks drift by some ms in this, and a peer that could not answer gets another chance. ms. */
@@ -37,8 +41,8 @@ const AGAIN_MS = 60_000
 const MAX_SAMPLES = 64
 
 /**
- * Asks every peer for its time when it connects and now and then, and answers the same question. The median
- * stands against a minority of liars; a peer's sample leaves with the peer.
+ * Asks every peer for its time when it connects and now and then, and answers the same question.
+ * The median stands against a minority of liars; a peer's sample leaves with the peer.
  */
 export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch> {
   const { host, protocol, now } = options
@@ -53,15 +57,21 @@ export async function watchClock(options: ClockWatchOptions): Promise<ClockWatch
       return answer
     },
   )
-  const sample = async (peerKey: Hex): Promise<void> => {
+  const askOnce = async (peerKey: Hex): Promise<Sample> => {
     const sentAt = now()
     const limits = { maxResponseBytes: 8, timeLimitMs: ASK_LIMIT_MS }
     const answer = await ask(host, peerKey, protocol, new Uint8Array(0), limits)
     const roundTripMs = now() - sentAt
-    if (answer.length !== 8 || roundTripMs < 0 || roundTripMs > MAX_ROUND_TRIP_MS) return
-    const theirs = Number(Buffer.from(answer).readBigUInt64BE())
-    const offsetMs = Math.round(theirs - sentAt - roundTripMs / 2)
-    if (samples.size >= MAX_SAMPLES && !samples.has(peerKey)) return
+    const theirs = answer.length === 8 ? Number(Buffer.from(answer).readBigUInt64BE()) : Number.NaN
+    return { offsetMs: Math.round(theirs - sentAt - roundTripMs / 2), roundTripMs }
+  }
+  const sample = async (peerKey: Hex): Promise<void> => {
+    const tries: Sample[] = []
+    while (tries.length < TRIES) tries.push(await askOnce(peerKey))
+    const { offsetMs, roundTripMs } = tries.sort((x, y) => x.roundTripMs - y.roundTripMs)[0]!
+    if (Number.isNaN(offsetMs) || roundTripMs < 0 || roundTripMs > MAX_ROUND_TRIP_MS) return
+    const isKnown = samples.has(peerKey)
+    if ((samples.size >= MAX_SAMPLES && !isKnown) || !host.peers().includes(peerKey)) return
     samples.set(peerKey, offsetMs)
     options.onSample?.(peerKey, offsetMs)
   }

@@ -19,7 +19,7 @@ import { createDuties } from './duties.ts'
 import { Engine } from './engine.ts'
 import { BuilderCounter, createProverExchange } from './exchange.ts'
 import { createGossip, type Gossip } from './gossip.ts'
-import { createHost } from './host.ts'
+import { createHost, peerKeyOfAddress } from './host.ts'
 import { loadPeerSeed } from './keyfile.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -171,6 +171,7 @@ async function assemble(
     maxBytes: envelopeBytes,
     validate: async (kind, data) => (engine ? engine.validate(kind, data) : 'ignore'),
     onDropped: (kind, reason) => metrics.countDropped(kind, reason),
+    trusted: options.bootstrap.map(peerKeyOfAddress),
     log,
   })
   const { listen, announce, bootstrap } = options

@@ -17,7 +17,7 @@ export type Display = {
 }
 
 /** A step says that it still runs this often: nobody should wonder for longer. ms. */
-const PROGRESS_MS = 2_000
+const PROGRESS_MS = 3_000
 
 /** Wei as ether with the digits that matter. */
 export function ether(wei: bigint): string {

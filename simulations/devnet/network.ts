@@ -187,7 +187,7 @@ async function startMember(
   const isAgent = role === 'prover' || role === 'stalling prover'
   const args = [pathOf('proofwire.ts'), isAgent ? 'agent' : 'node', '--config', config]
   const running = processes.start(name, process.execPath, args)
-  await running.line(isAgent ? /the agent runs/ : /node runs/)
+  await running.line(isAgent ? /agent runs/ : /node runs/)
   return running
 }
 

@@ -11,31 +11,32 @@ const protocol = '/proofwire/clock/test'
 async function startWatch(aheadMs: number): Promise<{ host: Host; watch: ClockWatch }> {
   const host = await startHost({ limits: { wantedPeers: 0 } })
   const now = () => Date.now() + aheadMs
-  return { host, watch: await watchClock({ host, protocol, now, log: silentLog }) }
+  return { host, watch: await watchClock({ host, protocol, now, log: silentLog, againMs: 50 }) }
 }
 
 describe('clock watch', () => {
-  test('the offset is the median of the peers’ clocks less ours, and a peer’s leaves with it', async () => {
+  test('the offset is the median of the connected peers’ clocks less ours', async () => {
     const own = await startWatch(0)
     expect(own.watch.offset()).toBeNull()
-    const peers = [await startWatch(-5_000), await startWatch(250), await startWatch(1e9)]
+    const peers = [await startWatch(-50_000), await startWatch(9_000), await startWatch(1e9)]
     for (const { host } of peers) await own.host.connect(host.addresses()[0]!)
     await expect.poll(() => own.watch.offset()?.peers).toBe(3)
-    // Half of a round trip on loopback is the error.
-    expect(Math.abs(own.watch.offset()!.offsetMs - 250)).toBeLessThan(100)
+    // A busy machine delays one way more than the other, by less than the longest round trip.
+    expect(Math.abs(own.watch.offset()!.offsetMs - 9_000)).toBeLessThan(400)
     await stopHost(peers[2]!.host)
     await stopHost(peers[1]!.host)
     await expect.poll(() => own.watch.offset()?.peers).toBe(1)
-    expect(Math.abs(own.watch.offset()!.offsetMs + 5_000)).toBeLessThan(100)
+    expect(Math.abs(own.watch.offset()!.offsetMs + 50_000)).toBeLessThan(400)
   })
 
   test('both sides of a connection learn the difference', async () => {
-    const [a, b] = [await startWatch(0), await startWatch(1_000)]
+    const [a, b] = [await startWatch(0), await startWatch(9_000)]
     await a.host.connect(b.host.addresses()[0]!)
     await expect.poll(() => a.watch.offset()?.peers).toBe(1)
     await expect.poll(() => b.watch.offset()?.peers).toBe(1)
     const sum = a.watch.offset()!.offsetMs + b.watch.offset()!.offsetMs
-    expect(Math.abs(sum)).toBeLessThan(100)
+    expect(Math.abs(sum)).toBeLessThan(800)
+    expect(a.watch.offset()!.offsetMs).toBeGreaterThan(8_000)
   })
 
   test('peers from before the watch are asked, and asked again', async () => {

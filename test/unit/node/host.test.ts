@@ -133,7 +133,7 @@ describe('host', () => {
   test('the DHT finds peers and stores nothing for strangers', async () => {
     const [host, stranger] = [await startHost(), await startHost()]
     await stranger.connect(host.addresses()[0]!)
-    /** The message {1: kind, 2: key} of kad-dht with its length before it; the bytes of the answer. */
+    /** Sends kad-dht's message {1: kind, 2: key}; how many bytes come back. */
     const say = async (kind: number): Promise<number> => {
       const key = [18, 32, ...Buffer.alloc(32, 7)]
       const message = [8, kind, 18, key.length, ...key]
