@@ -1,9 +1,18 @@
 /**
- * Builds the contracts with forge when their sources are newer than what was built. Everything that needs
- * bytecode (a deployment, a devnet, a test) calls this first, so no build step has to be remembered.
+ * Builds the contracts with forge when their sources are newer than what was built. Everything that
+ * needs bytecode (a deployment, a devnet, a test) calls this first, so no build step has to be
+ * remembered.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -11,6 +20,10 @@ const root = join(import.meta.dirname, '..')
 const out = join(root, 'contracts/out')
 /** Written by forge on every build that changed something. */
 const cache = join(root, 'contracts/cache/solidity-files-cache.json')
+/** Holds the id of the process that builds: two forges would write into each other's output. */
+const lock = join(root, 'contracts/cache/building')
+/** How often a process that waits for another's build looks again. */
+const LOOK_AGAIN_MS = 50
 
 /** What forge writes for one contract. Hex fields are 0x-prefixed. */
 export type Artifact = { readonly abi: readonly unknown[]; readonly bytecode: `0x${string}` }
@@ -35,7 +48,8 @@ export function foundryBinary(tool: 'forge' | 'anvil'): string {
 }
 
 /**
- * Environment for forge: `contracts/solc` is a Node script, so this Node must be the one it finds first.
+ * Environment for forge: `contracts/solc` is a Node script, so this Node must be the one it finds
+ * first.
  */
 export const forgeEnvironment = (): NodeJS.ProcessEnv => ({
   ...process.env,
@@ -54,12 +68,49 @@ function stale(): boolean {
   )
 }
 
+/** Whether this process now holds the lock. One that a dead process left is taken over. */
+function locked(): boolean {
+  mkdirSync(dirname(lock), { recursive: true })
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' })
+    return true
+  } catch {
+    if (!holderLives()) rmSync(lock, { force: true })
+    return false
+  }
+}
+
+function holderLives(): boolean {
+  try {
+    const holder = Number(readFileSync(lock, 'utf8'))
+    // Between its creation and its first byte a lock is empty: its holder has just come.
+    return holder === 0 || process.kill(holder, 0)
+  } catch {
+    return false
+  }
+}
+
 /**
- * Runs `forge build` over `contracts/src` unless it is up to date (a few seconds when it is not).
+ * Runs `forge build` over `contracts/src` unless it is up to date (half a minute when nothing is
+ * built yet). Waits, blocking, while another process builds.
  * @throws With the compiler's own words when it fails.
  */
 export function buildContracts(): void {
-  if (!stale()) return
+  while (stale()) {
+    if (!locked()) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS)
+      continue
+    }
+    try {
+      if (stale()) build()
+      return
+    } finally {
+      rmSync(lock, { force: true })
+    }
+  }
+}
+
+function build(): void {
   const args = ['build', '--root', root, '--color', 'never', 'contracts/src']
   const run = spawnSync(foundryBinary('forge'), args, {
     cwd: root,

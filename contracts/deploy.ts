@@ -1,11 +1,11 @@
 /**
- * Deploys the contracts. `Settlement` deploys its own `Bonds`, so one transaction makes both and neither
- * has an owner. Nothing is ever upgraded: another deployment is another market.
+ * Deploys the contracts. `Settlement` deploys its own `Bonds`, so one transaction makes both and
+ * neither has an owner. Nothing is ever upgraded: another deployment is another market.
  *
  *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER]
  *
- * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is deployed
- * too. Prints where everything is, as JSON.
+ * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is
+ * deployed too. Prints where everything is, as JSON.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,8 +13,10 @@ import { parseArgs } from 'node:util'
 import {
   type Abi,
   type Address,
+  BaseError,
   createPublicClient,
   createWalletClient,
+  decodeErrorResult,
   encodeDeployData,
   type Hex,
   http,
@@ -35,7 +37,7 @@ export type Windows = {
 
 /** For Ethereum's 12 s slots. */
 export const defaultWindows: Windows = {
-  /** Two epochs: a claim survives an epoch of full or censored blocks, and one that does not finalise. */
+  /** 64 slots: a claim survives an epoch of congestion, twice. */
   claimWindowS: 768,
   /** Three slots: one proposer cannot keep a commitment out. */
   commitWindowS: 36,
@@ -57,6 +59,23 @@ export type Deployment = {
 /** A deployed contract. Address in lower case. */
 export type Deployed = { readonly address: Address; readonly blockNumber: bigint }
 
+/** What the node said: the constructor's own error where it reverted, else the first line. */
+function reasonOf(abi: Abi, error: unknown): string {
+  if (!(error instanceof BaseError)) return String(error)
+  const raw = error.walk((cause) => typeof (cause as { data?: unknown }).data === 'string')
+  if (raw === null) return error.shortMessage
+  const { data } = raw as unknown as { data: Hex }
+  try {
+    const { errorName, args } = decodeErrorResult({ abi, data })
+    const said = JSON.stringify(args ?? [], (_, value) =>
+      typeof value === 'bigint' ? String(value) : value,
+    )
+    return `its constructor says ${errorName}${said}`
+  } catch {
+    return `its constructor reverted with ${data}`
+  }
+}
+
 /**
  * Deploys any contract of `contracts/src`, e.g. a verifier with its key.
  * @param name Contract and file name, e.g. `TableVerifier`.
@@ -75,7 +94,9 @@ export async function deployArtifact(
   const wallet = createWalletClient({ account: privateKeyToAccount(privateKey), transport })
   const client = createPublicClient({ transport, pollingInterval: 100 })
   const data = encodeDeployData({ abi: abi as Abi, bytecode, args })
-  const hash = await wallet.sendTransaction({ data, chain: null })
+  const hash = await wallet.sendTransaction({ data, chain: null }).catch((error: unknown) => {
+    throw new Error(`${name} was not deployed: ${reasonOf(abi as Abi, error)}`, { cause: error })
+  })
   const receipt = await client.waitForTransactionReceipt({ hash })
   if (receipt.status !== 'success' || !receipt.contractAddress) {
     throw new Error(`${name} was not deployed: its constructor reverted in ${hash}`)
@@ -109,7 +130,8 @@ const developmentChains: ReadonlySet<number> = new Set([31_337, 1_337])
 
 /**
  * Deploys a `TableVerifier` for a built circuit.
- * @param folder Of `verification-key.json` and `meta.json`, as `prover-agent/circuits/build.ts` writes them.
+ * @param folder Of `verification-key.json` and `meta.json`, as `prover-agent/circuits/build.ts`
+ * writes them.
  * @throws When a key whose trapdoor is public would guard real money.
  */
 export async function deployVerifier(

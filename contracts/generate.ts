@@ -1,9 +1,9 @@
 /**
- * Writes `contracts/abi.ts` from the compiled contracts: typed ABIs for viem and abitype. Bytecode stays in
- * `contracts/out`, which is built on demand.
+ * Writes `contracts/abi.ts` from the compiled contracts: typed ABIs for viem and abitype. Bytecode
+ * stays in `contracts/out`, which is built on demand.
  *
  *     node contracts/generate.ts           write it
- *     node contracts/generate.ts --check   fail when the committed file is not what the sources give
+ *     node contracts/generate.ts --check   fail when the committed one is not what sources give
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -56,7 +56,7 @@ export type DoorOptions = {
 }
 
 export type Door = {
-  /** Where it is, for people and for clients: `http://127.0.0.1:8645`. */
+  /** Where it is, for people and for clients: `http://127.0.0.1:4780`. */
   readonly url: string
   readonly port: number
   /** Tells the listeners what the market announced. */

@@ -72,6 +72,8 @@ export class WantedProofs {
   readonly #listeners = new Set<(event: WantedEvent) => void>()
   readonly #waiters = new Set<() => void>()
   readonly #busy = new Set<Promise<unknown>>()
+  /** Nothing is asked before the node is ready for it: the chain's word on our cover comes first. */
+  #resumed = false
   #stopped = false
 
   private constructor(ports: WantedPorts, nonces: Nonces, records: WantedRecords) {
@@ -86,8 +88,9 @@ export class WantedProofs {
     return new WantedProofs(ports, nonces, await WantedRecords.load(ports.store))
   }
 
-  /** Goes on with what is open. Call once, after the engine has resumed. */
+  /** Goes on with what is open. Call once, when the engine has resumed and the chain has told our cover. */
   resume(): void {
+    this.#resumed = true
     for (const record of this.#records.all()) {
       for (const request of record.requests) this.#catchUp(record, request)
       this.#takeDelivery(record)
@@ -271,7 +274,7 @@ export class WantedProofs {
   }
 
   #wake(timers: Map<string, () => void>, record: WantedRecord, at: number): void {
-    if (this.#stopped || record.status !== 'open') return
+    if (!this.#resumed || this.#stopped || record.status !== 'open') return
     timers.get(record.wantedId)?.()
     const cancel = this.#ports.clock.wake(at, () => {
       timers.delete(record.wantedId)
@@ -286,7 +289,7 @@ export class WantedProofs {
     const { clock, params } = this.#ports
     const last = record.requests.at(-1)!
     const isPast = clock.now() > record.terms.dueAt + params.receiptMs
-    if (!isPast && (last.starts.length > 0 || !this.#isOver(last))) return
+    if (!isPast && !this.#isOver(last)) return
     const { bidWindowMs } = this.#ports
     const next = isPast ? null : nextAsk(record, clock.now(), bidWindowMs, params)
     if (!next) {
@@ -302,14 +305,12 @@ export class WantedProofs {
     this.#run(asked)
   }
 
-  /** Whether nobody will be started any more: it is void, or everyone named in the award missed the turn. */
-  #isOver({ requestId, outcome }: WantedRequest): boolean {
-    if (outcome) return true
-    const { market } = this.#ports
-    const job = market.job(requestId)
-    const auction = market.auctioneer.auctions.get(requestId)
-    if (!job?.award || job.obligations.size > 0 || !auction?.candidates) return false
-    return auction.turn >= auction.candidates.length
+  /** Whether nobody was or will be started: it is void, or everyone named in the award missed the turn. */
+  #isOver({ requestId, outcome, starts }: WantedRequest): boolean {
+    if (starts.length > 0) return false
+    const auction = this.#ports.market.auctioneer.auctions.get(requestId)
+    const isExhausted = auction?.candidates && auction.turn >= auction.candidates.length
+    return outcome !== null || isExhausted === true
   }
 
   async #askAgain(record: WantedRecord, ask: Ask): Promise<void> {

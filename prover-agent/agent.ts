@@ -44,6 +44,8 @@ export type AgentPorts = {
   readonly lanes: number
   /** keccak256 of the code of verifiers it works for. */
   readonly verifierCodeHashes: readonly Hex[]
+  /** Verifiers whose code is looked at before the first request names them. */
+  readonly verifiers?: readonly Address[]
   /** Longest that one attempt at a proof may take. ms. */
   readonly attemptLimitMs: number
   readonly backend: Backend
@@ -128,9 +130,17 @@ export class Agent {
         log.info(isAllowed ? 'verifier allowed' : 'verifier refused', { verifier, codeHash }),
       onError: (verifier, error) => log.warn('cannot read a verifier', { verifier, error }),
     })
+    for (const verifier of this.#ports.verifiers ?? []) verifiers.standing(verifier)
     const { lanes, prices } = this
-    const unwell = (): string | null => this.unwell()
-    const desk = new Desk({ ...this.#ports, market, lanes, prices, verifiers, unwell })
+    const desk = new Desk({
+      ...this.#ports,
+      market,
+      lanes,
+      prices,
+      verifiers,
+      unwell: () => this.unwell(),
+      isStopping: () => this.#isStopping,
+    })
     const journal = new Journal({
       self: account,
       log,
@@ -168,9 +178,8 @@ export class Agent {
     log.error(`slashed, and not bidding any more: ${RESET}`, slash)
   }
 
-  /** Why it does not bid now, or `null` when it does. */
+  /** Why nothing may be promised now, or `null` when all is well. */
   unwell(): string | null {
-    if (this.#isStopping) return 'stopping'
     if (!this.#attached) return 'starting'
     if (this.#ports.slashes.open.length > 0) return `slashed: ${RESET}`
     if (this.#device.fault) return `device: ${this.#device.fault}`
@@ -181,22 +190,21 @@ export class Agent {
     return node.isChainHealthy() ? null : 'chain: the RPC is away or behind; check its URL'
   }
 
-  /** Takes nothing new on. */
+  /** Bids no more; what was bid for may still be won, and is then made. */
   stopBidding(): void {
     this.#isStopping = true
   }
 
-  /** Accepted jobs that still have to be proven and handed over, or committed on chain. */
+  /** Jobs that may be won, are to be proven, or whose proof is not yet handed over or committed on chain. */
   unfinished(): number {
-    const { market } = this.#attached?.node ?? {}
+    if (!this.#attached) return 0
+    const { node, desk } = this.#attached
     const now = this.#ports.clock.now()
-    let count = 0
-    for (const [id, { acceptance, receipt, stage, isCommitted }] of market?.bidder?.pursuits ??
-      []) {
-      const job = market?.job(id)
-      if (!job || !acceptance || receipt || isCommitted || stage === 'over') continue
-      const uselessAt = job.request.message.dueAt + rescueMs(this.#ports.params)
-      if (job.outcome === null && now <= uselessAt) count += 1
+    let count = desk.held(now).length
+    for (const [id, { stage, isCommitted }] of node.market.bidder?.pursuits ?? []) {
+      const job = node.market.job(id)
+      if (!job || job.outcome !== null || stage !== 'proved' || isCommitted) continue
+      if (now <= job.request.message.dueAt + rescueMs(this.#ports.params)) count += 1
     }
     return count
   }
@@ -211,7 +219,7 @@ export class Agent {
   status(): object {
     const { account, clock, calibration, backend, slashes } = this.#ports
     const { desk, journal } = this.#attached ?? {}
-    const whyNot = this.unwell()
+    const whyNot = this.#isStopping ? 'stopping' : this.unwell()
     const held = desk?.held(clock.now()) ?? []
     const inStage = (stage: Held['stage']): number =>
       held.filter((job) => job.stage === stage).length

@@ -34,10 +34,10 @@ export async function writeAtomically(
   }
 }
 
-/** The file's JSON, or `null` when there is no such file. @throws AgentError that names the file. */
+/** The file's JSON, or `undefined` when there is no such file. @throws AgentError that names the file. */
 export async function readJson(path: string): Promise<unknown> {
   const found = await stat(path).catch(() => null)
-  if (found === null) return null
+  if (found === null) return undefined
   if (!found.isFile() || found.size > MAX_FILE_BYTES) {
     throw new AgentError('FILE', `${path} is not a file this agent wrote. Move it away.`)
   }

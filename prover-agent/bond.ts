@@ -36,7 +36,7 @@ export async function topUpBond(
     log.info('bond', { bondWei: bond.activeWei })
     return bond.activeWei
   }
-  if ((await readJson(note)) !== null) {
+  if ((await readJson(note)) !== undefined) {
     const advice = `if it never comes, delete ${note} and start again`
     log.warn(`an earlier deposit may still be under way; ${advice}`, { bondWei: bond.activeWei })
     return bond.activeWei

@@ -97,7 +97,7 @@ function parseSeries(programId: string, value: unknown): [Hex, Series] {
     throw new Error(`${JSON.stringify(programId.slice(0, 80))} is not a programId`)
   }
   const { work, recentMs } = (value ?? {}) as { work?: unknown; recentMs?: unknown }
-  if (typeof work !== 'string' || !/^[1-9]\d{0,18}$/.test(work)) {
+  if (typeof work !== 'string' || !/^[1-9]\d{0,19}$/.test(work)) {
     throw new Error(`"work" of ${programId} is not a number in quotes`)
   }
   const isTime = (ms: unknown) =>
@@ -111,7 +111,7 @@ function parseSeries(programId: string, value: unknown): [Hex, Series] {
 /** Reads a calibration; `null` when there is no file. @throws AgentError that names the file and what to do. */
 export async function loadCalibration(path: string): Promise<Calibration | null> {
   const json = await readJson(path)
-  if (json === null) return null
+  if (json === undefined) return null
   try {
     return Calibration.parse(json)
   } catch (cause) {

@@ -20,12 +20,10 @@ export type MarketView = Pick<Market, 'job' | 'bidder' | 'accounts'>
 export type Held = {
   readonly key: string
   readonly request: ProofRequest
-  /** `bid`: may still be won. `won`: our turn is to come. `accepted`: to be proven. `proved`: not yet started. */
-  readonly stage: 'bid' | 'won' | 'accepted' | 'proved'
+  /** `bid`: may still be won. `won`: our turn is to come. `accepted`: to be proven. */
+  readonly stage: 'bid' | 'won' | 'accepted'
   /** Own promise. ms since the Unix epoch. */
   readonly promisedAt: number
-  /** Started on chain's terms: the market counts its bond already. */
-  readonly isStarted: boolean
 }
 
 /** Most jobs held at once, whatever the lanes: bounds memory and what one crash can cost. */
@@ -44,13 +42,7 @@ export function heldJobs(view: MarketView, self: Address, params: Params, now: n
     if (!stage) continue
     const request = job.request.message
     const promisedAt = promiseOf(job, self, pursuit.readyAt)
-    held.push({
-      key: keyOf(request),
-      request,
-      stage,
-      promisedAt,
-      isStarted: job.obligations.has(self),
-    })
+    held.push({ key: keyOf(request), request, stage, promisedAt })
   }
   return held
 }
@@ -78,7 +70,6 @@ function stageOf(
       // A backend that never answers must not keep its lane for ever.
       return now <= dueAt + params.commitWindowS * 1_000 ? 'accepted' : null
     case 'proved':
-      return isLive && !job.obligations.has(self) ? 'proved' : null
     case 'over':
       return null
     default:
@@ -86,9 +77,9 @@ function stageOf(
   }
 }
 
-/** Bond that held jobs will need and the market does not count yet. wei. */
+/** Bond that held jobs will need; what is accepted, the market counts already (rule G3). wei. */
 export const reservedBondWei = (held: readonly Held[]): bigint =>
-  held.reduce((sum, { isStarted, request }) => (isStarted ? sum : sum + request.bondWei), 0n)
+  held.reduce((sum, { stage, request }) => (stage === 'accepted' ? sum : sum + request.bondWei), 0n)
 
 /** What capacity asks about time. */
 export type LaneTimes = {
@@ -112,9 +103,8 @@ export function timetable(
 ): { readonly freeAt: readonly number[]; readonly endsAt: ReadonlyMap<string, number> } {
   const free = Array.from({ length: lanes }, () => now)
   const endsAt = new Map<string, number>()
-  const jobs = held.filter(({ stage }) => stage !== 'proved')
-  const running = jobs.filter(({ key }) => beganAt(key) !== null)
-  const waiting = jobs.filter(({ key }) => beganAt(key) === null)
+  const running = held.filter(({ key }) => beganAt(key) !== null)
+  const waiting = held.filter(({ key }) => beganAt(key) === null)
   waiting.sort((a, b) => a.promisedAt - b.promisedAt)
   for (const job of [...running, ...waiting]) {
     const { key, stage, request } = job

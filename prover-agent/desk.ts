@@ -37,11 +37,13 @@ export type DeskPorts = {
   readonly verifiers: Pick<VerifierList, 'standing'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
-  /** Why nothing new may be taken on, or `null`. */
+  /** Why nothing may be promised now, or `null`. */
   readonly unwell: () => string | null
+  /** What was bid for may still be accepted, but nothing is bid for any more. */
+  readonly isStopping: () => boolean
 }
 
-export type Declined = DeclineReason | 'unwell'
+export type Declined = DeclineReason | 'unwell' | 'stopping'
 
 export class Desk implements ProverDesk {
   readonly #ports: DeskPorts
@@ -74,6 +76,7 @@ export class Desk implements ProverDesk {
     const unwell = this.#ports.unwell()
     this.#sayUnwell(unwell)
     if (unwell !== null) return this.#decline(context.request, 'unwell')
+    if (this.#ports.isStopping()) return this.#decline(context.request, 'stopping')
     const { policy, backend, calibration, prices, verifiers } = this.#ports
     const { request, now, builder } = context
     const held = this.held(now)
@@ -118,7 +121,7 @@ export class Desk implements ProverDesk {
   }
 
   #misfit(request: ProofRequest, now: number): string | null {
-    const { market, account, policy } = this.#ports
+    const { policy } = this.#ports
     const key = keyOf(request)
     const all = this.held(now)
     const own = all.find((held) => held.key === key)
@@ -126,10 +129,8 @@ export class Desk implements ProverDesk {
     const certain = all.filter(
       (held) => held !== own && (held.stage === 'won' ? !own : held.stage !== 'bid'),
     )
-    const freeBondWei = market.accounts.freeBondWei(account) - reservedBondWei(certain)
-    if (freeBondWei < request.bondWei) return 'the bond is not free'
     const promisedAt = own?.promisedAt ?? request.dueAt
-    const asked: Held = { key, request, stage: 'accepted', promisedAt, isStarted: false }
+    const asked: Held = { key, request, stage: 'accepted', promisedAt }
     const times = this.#times('worst', now)
     const fits = fitsBeforeDue(asked, certain, times, policy.deliveryAllowanceMs, now)
     return fits ? null : 'no lane is free in time'

@@ -20,8 +20,8 @@ const HELP = `proofwire agent: bids for jobs, proves them, is paid.
   proofwire agent --reset-slashed    say what was slashed; the next start bids again
   proofwire agent --help
 
-Ctrl-C takes nothing new on, finishes the jobs it accepted, then leaves. A second one leaves at once,
-and what was accepted may then cost its bond.
+Ctrl-C ends bidding, finishes what was bid for and accepted, then leaves. A second one leaves at
+once, and what was accepted may then cost its bond.
 `
 
 /** Enough for a 90 % quantile that means something. */

@@ -38,7 +38,7 @@ async function accountOf(values: AgentSettings, log: Log): Promise<Account> {
 
 /**
  * Starts an agent. It bids from when this resolves.
- * @returns How to end it: it takes nothing new on, finishes what it accepted, and stops.
+ * @returns How to end it: it bids no more, finishes what it bid for and accepted, and stops.
  * @throws what its parts throw, each saying what was wrong and what to do; what was started is stopped again.
  */
 export async function runAgent(
@@ -90,6 +90,7 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
     policy: policyOf(values),
     lanes: values.lanes,
     verifierCodeHashes: values.verifierCodeHashes as readonly Hex[],
+    verifiers: values.verifiers.map((each) => each.toLowerCase() as Address),
     attemptLimitMs: values.commandTimeoutMs,
     backend: bench.backend,
     calibration,
@@ -146,11 +147,11 @@ function attach(agent: Agent, node: RunningNode): void {
   })
 }
 
-/** Takes nothing new on, and resolves when what was accepted is done. */
+/** Bids no more, and resolves when what was bid for and accepted is done. */
 function drained(agent: Agent, log: Log): Promise<void> {
   agent.stopBidding()
   const jobs = agent.unfinished()
-  if (jobs > 0) log.info('finishing what was accepted', { jobs })
+  if (jobs > 0) log.info('finishing what was bid for and accepted', { jobs })
   return new Promise((resolve) => {
     const look = (): void => {
       if (agent.unfinished() === 0) resolve()

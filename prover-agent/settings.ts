@@ -143,6 +143,14 @@ const safetyKeys = {
     fallback: [],
     example: '["0x…64 hex digits"]',
   }),
+  verifiers: list({
+    of: 'addresses',
+    doc:
+      'Verifiers to look at when the agent starts. Any other is looked at when a request first ' +
+      'names it, which takes longer than an auction: that request gets no bid.',
+    fallback: [],
+    example: '["0x…40 hex digits"]',
+  }),
   headroomPercent: integer({
     doc:
       'A job is only bid for when the slowest proof measured, times this, is done before it is ' +
@@ -215,6 +223,10 @@ export function checkAgentSettings(values: AgentSettings): readonly string[] {
   const bad = values.verifierCodeHashes.filter((hash) => !/^0x[0-9a-fA-F]{64}$/.test(hash))
   if (bad.length > 0) {
     problems.push(`verifierCodeHashes: ${bad.join(', ')} must be 0x and 64 hex digits.`)
+  }
+  const strange = values.verifiers.filter((each) => !/^0x[0-9a-fA-F]{40}$/.test(each))
+  if (strange.length > 0) {
+    problems.push(`verifiers: ${strange.join(', ')} must be 0x and 40 hex digits.`)
   }
   if (values.verifierCodeHashes.length === 0) {
     problems.push(

@@ -45,7 +45,8 @@ export class Slashes {
 
   /** @throws AgentError that names the file when it is not a record: then nobody knows, and nobody may bid. */
   static async open(path: string): Promise<Slashes> {
-    const json = (await readJson(path)) ?? []
+    const found = await readJson(path)
+    const json = found === undefined ? [] : found
     if (!Array.isArray(json) || !json.every(isSlash)) {
       const advice = 'Look at it, then move it away'
       throw new AgentError('FILE', `${path} is not a record of slashes. ${advice}.`)

@@ -66,8 +66,9 @@ contract Bonds is IBonds {
         uint256 tornWei = Math.min(askedWei, uint256(activeWei) + exitingWei);
         if (tornWei == 0) return (0, 0);
 
-        // In proportion: money that leaves as a payment always costs its share burnt, so that nobody takes a
-        // whole stake out past the exit delay by owing it to a friend. torn < 2^97, pay < 2^137: no overflow.
+        // In proportion: money that leaves as a payment always costs its share burnt, so that
+        // nobody takes a whole stake out past the exit delay by owing it to a friend. torn < 2^97,
+        // pay < 2^137: no overflow.
         paidWei = (tornWei * payWei) / askedWei;
         burntWei_ = tornWei - paidWei;
 
@@ -89,7 +90,8 @@ contract Bonds is IBonds {
         return _stakes[account][role];
     }
 
-    /// @dev Last thing every caller does. The zero address is refused: it is a forgotten argument, not a wish.
+    /// @dev Last thing every caller does. The zero address is refused: it is a forgotten argument,
+    /// not a wish.
     function _send(address to, uint256 amountWei) private {
         if (to == address(0)) revert TransferFailed(to);
         (bool sent,) = to.call{value: amountWei}("");

@@ -23,7 +23,7 @@ const PROGRESS_MS = 3_000
 export function ether(wei: bigint): string {
   const sign = wei < 0n ? '-' : ''
   const digits = (wei < 0n ? -wei : wei).toString().padStart(19, '0')
-  const fraction = digits.slice(-18).replace(/0+$/, '').slice(0, 9)
+  const fraction = digits.slice(-18, -9).replace(/0+$/, '')
   const whole = digits.slice(0, -18)
   return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`} ETH`
 }

@@ -37,8 +37,8 @@ const ETHER = 10n ** 18n
 export const terms = {
   reserveWei: ETHER / 100n,
   bondWei: ETHER / 20n,
-  /** Being ten seconds late costs a hundredth of the reserve: promises matter, price decides. */
-  latenessWeiPerMs: 10n * GWEI,
+  /** A proof sells for about 3e13 wei here: a second past the promise costs a thirtieth of it. */
+  latenessWeiPerMs: GWEI / 10n,
   softDueInMs: 6_000,
   /** Room for a silent winner and two backups on a slow machine, and short enough to watch a default. */
   dueInMs: 16_000,

@@ -5,19 +5,18 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Address } from '#protocol/schema'
+import type { Address, Hex } from '#protocol/schema'
 import { balanceOf } from './chain.ts'
 import { columns, createDisplay, type Display, ether } from './display.ts'
 import { deposits } from './genesis.ts'
 import { isClosed, type Journal } from './journal.ts'
-import { buildShape, createNetwork, type Member, type Network } from './network.ts'
+import { buildShape, type Network } from './network.ts'
+import { openNetwork } from './opening.ts'
 import { type Options, readOptions, UsageError, usage } from './options.ts'
-import { play, until } from './play.ts'
+import { play } from './play.ts'
 import { ProcessDied, Processes } from './processes.ts'
 import { isConserved, type Money, makeReport, type Report } from './report.ts'
 
-/** How long nodes may take to find each other and to see the deposits on a busy machine. ms. */
-const SETUP_MS = 60_000
 /** How often is looked whether whoever started us is still there. ms. */
 const PARENT_LOOK_MS = 1_000
 
@@ -137,53 +136,25 @@ async function build({ processes, options, display }: Run) {
   }
 }
 
-/** Starts the chain, the contracts and every node; resolves when all know each other and everybody's money. */
-async function open(run: Run, programId: `0x${string}`): Promise<Network> {
+async function open(run: Run, programId: Hex): Promise<Network> {
   const { options, folder, processes, names, display, signal } = run
   const { seed, shape, provers } = options
-  const contracts = display.progress('chain and contracts: building what is missing, deploying')
-  const network = await createNetwork({
-    ...{ folder, processes, seed, shape, programId, provers, signal },
-    hasStalling: true,
-  }).finally(() => contracts.done())
-  for (const { address, name } of network.members) names.set(address, name)
-  display.say(`chain at ${network.rpcUrl}, market at ${network.market.settlement}`)
-  const { done } = display.progress('nodes: starting, measuring, depositing, finding each other')
+  let step = display.progress('chain and contracts: building what is missing, deploying')
   try {
-    const [bootstrap, builder, first, ...others] = network.members as [Member, Member, Member]
-    await network.start(bootstrap)
-    await Promise.all([network.start(builder).then(() => deposit(network)), network.start(first)])
-    await Promise.all(others.map(network.start))
-    const agents = [first, ...others]
-    await until(
-      () => areReady(network, agents),
-      SETUP_MS,
-      'the nodes do not find each other',
-      signal,
-    )
+    const settings = { folder, processes, seed, shape, programId, provers, signal }
+    const network = await openNetwork({ ...settings, hasStalling: true }, (opening) => {
+      step.done()
+      display.say(`chain at ${opening.rpcUrl}, market at ${opening.market.settlement}`)
+      step = display.progress('nodes: starting, measuring, depositing, finding each other')
+    })
+    for (const { name, role, address } of network.members) {
+      names.set(address, name)
+      display.say(`${name.padEnd(10)} ${address} ${role === name ? '' : `(${role})`}`.trimEnd())
+    }
+    return network
   } finally {
-    done()
+    step.done()
   }
-  for (const { name, role, address } of network.members) {
-    display.say(`${name.padEnd(10)} ${address} ${role === name ? '' : `(${role})`}`.trimEnd())
-  }
-  return network
-}
-
-async function deposit({ door }: Network): Promise<void> {
-  await door.deposit('stake', deposits.stakeWei)
-  await door.deposit('escrow', deposits.escrowWei)
-}
-
-/** Whether every agent's bond is on the chain, and the builder hears every node and may spend. */
-async function areReady(network: Network, agents: readonly Member[]): Promise<boolean> {
-  const { rpcUrl, market, door } = network
-  const bonds = await Promise.all(
-    agents.map(({ address }) => balanceOf(rpcUrl, market, address).then(({ bondWei }) => bondWei)),
-  )
-  if (bonds.includes(0n)) return false
-  const { free, subscribers } = await door.status()
-  return BigInt(free.coverWei) > 0n && subscribers.ProofRequest! > agents.length
 }
 
 /** The closing table and the report. */

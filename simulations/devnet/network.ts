@@ -104,6 +104,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const agent: Settings = {
     shapes: [shape],
     verifierCodeHashes: [await codeHash(rpcUrl, market.verifier)],
+    verifiers: [market.verifier],
     bondWei: deposits.bondWei.toString(),
     doorPort: 0,
   }

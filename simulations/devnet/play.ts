@@ -1,5 +1,4 @@
 /** What the devnet plays: one job after the other, until all money is where it belongs. */
-import { setTimeout as pause } from 'node:timers/promises'
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
 import { publicInputsHash, tableWords } from '#protocol/table'
 import { CHAIN_ID } from './chain.ts'
@@ -10,6 +9,7 @@ import { isClosed, isDelivered, Journal } from './journal.ts'
 import { rpc } from './json-rpc.ts'
 import { type Load, LoadMaker, shapes } from './load.ts'
 import type { Network } from './network.ts'
+import { until } from './until.ts'
 
 export type PlayOptions = {
   readonly network: Network
@@ -31,8 +31,6 @@ const VENUE: Address = `0x${'7e'.repeat(20)}`
 const TABLE_BLOCKS = 64
 /** How long a proof or a slash may be late on a busy machine before the devnet says that something is wrong. ms. */
 const PATIENCE_MS = 30_000
-/** How often is looked. ms. */
-const LOOK_MS = 50
 
 /** Plays all jobs; resolves with the journal when each is closed. @throws Error for one that does not end. */
 export async function play(options: PlayOptions): Promise<Journal> {
@@ -101,19 +99,5 @@ function wantedOf({ table, tableDigest, inputs }: Load, options: PlayOptions): W
     dueInMs: terms.dueInMs,
     backups: terms.backups,
     claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
-  }
-}
-
-/** Resolves when `isSo`. @throws Error with `otherwise` after `limitMs`; the signal's reason when it aborts. */
-export async function until(
-  isSo: () => boolean | Promise<boolean>,
-  limitMs: number,
-  otherwise: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const endAt = Date.now() + limitMs
-  while (!(await isSo())) {
-    if (Date.now() > endAt) throw new Error(`${otherwise} after ${Math.round(limitMs / 1_000)} s`)
-    await pause(LOOK_MS, undefined, { signal })
   }
 }

@@ -7,7 +7,9 @@ import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** How long a process has to end on SIGTERM: a node stores what it has. ms. */
+/** An agent finishes what it accepted, unless asked again; the money here is made up, so we ask again. ms. */
+const INSIST_MS = 500
+/** How long a process has to end on its own. ms. */
 const GRACE_MS = 5_000
 /** Lines kept of a log, to find one that was printed before anybody waited for it. */
 const KEPT_LINES = 500
@@ -187,8 +189,11 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 async function end({ pid, exited }: Running): Promise<void> {
   if (pid === 0) return
   signalGroup(pid, 'SIGTERM')
-  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS)
+  const timers = [
+    setTimeout(() => signalGroup(pid, 'SIGTERM'), INSIST_MS),
+    setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS),
+  ]
   await exited
-  clearTimeout(timer)
+  for (const timer of timers) clearTimeout(timer)
   signalGroup(pid, 'SIGKILL') // what it left behind in its group
 }

@@ -20,7 +20,9 @@ contract AwardsTest is Market {
     }
 
     /// Two requests under one nonce; the larger reserve counts.
-    function testTwoRequestsOfOneNonceCostTheLargerReserve(uint96 reserveA, uint96 reserveB) public {
+    function testTwoRequestsOfOneNonceCostTheLargerReserve(uint96 reserveA, uint96 reserveB)
+        public
+    {
         reserveA = uint96(bound(reserveA, 1, 20 ether));
         reserveB = uint96(bound(reserveB, 1, 20 ether));
         ProofRequest memory terms = request(1);
@@ -82,7 +84,9 @@ contract AwardsTest is Market {
         b.award.prover = backup;
         double(a, b, third);
         b.award.prover = third; // a third award is no new offence
-        double(a, b, backup, abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1));
+        double(
+            a, b, backup, abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1)
+        );
     }
 
     /// A builder that reports itself over a trifle is not done with it.
@@ -128,12 +132,13 @@ contract AwardsTest is Market {
         uint256 lateMs = ready > 6_000 ? ready - 6_000 : 0;
         uint256 score = priceWei + 1e13 * lateMs; // the awarded one: 1 ether, promised at +5,000 ms
         bool better = score < 1 ether
-            || (score == 1 ether && (ready < 5_000
-                    || (ready == 5_000 && bidId(it.requestId, backup, it.bids[1]) < it.award.bidId)));
+            || (score == 1 ether
+                && (ready < 5_000
+                    || (ready == 5_000
+                        && bidId(it.requestId, backup, it.bids[1]) < it.award.bidId)));
         bool eligible = priceWei <= it.request.reserveWei && ready <= 20_000;
-        bytes memory reason =
-            abi.encodeWithSelector(ISettlement.NotBetter.selector, score, 1 ether);
-        misaward(it, better && eligible ? bytes("") : reason);
+        bytes memory worse = abi.encodeWithSelector(ISettlement.NotBetter.selector, score, 1 ether);
+        misaward(it, better && eligible ? bytes("") : worse);
         eq(stakeOf(builder) < STAKE, better && eligible);
     }
 
@@ -175,7 +180,8 @@ contract AwardsTest is Market {
         settlement.proveMisaward(it.request, it.award, signature, backup, it.bids[1]);
     }
 
-    /// @dev A job whose backup bid `priceWei`, promised `readyMs` after opening, and is under the root.
+    /// @dev A job whose backup bid `priceWei`, promised `readyMs` after opening, and is under the
+    /// root.
     function misawarded(uint128 priceWei, uint48 readyMs) private view returns (Job memory it) {
         it = job(1);
         it.bids[1].priceWei = priceWei;

@@ -13,14 +13,29 @@ interface Vm {
     function expectRevert() external;
     function fee(uint256 baseFeeWei) external;
     function keyExistsJson(string calldata json, string calldata path) external view returns (bool);
-    function parseJsonAddress(string calldata json, string calldata path) external pure returns (address);
-    function parseJsonBytes(string calldata json, string calldata path) external pure returns (bytes memory);
-    function parseJsonBytes32(string calldata json, string calldata path) external pure returns (bytes32);
-    function parseJsonString(string calldata json, string calldata path) external pure returns (string memory);
-    function parseJsonUint(string calldata json, string calldata path) external pure returns (uint256);
+    function parseJsonAddress(string calldata json, string calldata path)
+        external
+        pure
+        returns (address);
+    function parseJsonBytes(string calldata json, string calldata path)
+        external
+        pure
+        returns (bytes memory);
+    function parseJsonBytes32(string calldata json, string calldata path)
+        external
+        pure
+        returns (bytes32);
+    function parseJsonString(string calldata json, string calldata path)
+        external
+        pure
+        returns (string memory);
+    function parseJsonUint(string calldata json, string calldata path)
+        external
+        pure
+        returns (uint256);
     function prank(address sender) external;
     function readFile(string calldata path) external view returns (string memory);
-    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function sign(uint256 key, bytes32 id) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
 }
 

@@ -71,7 +71,9 @@ contract BondsTest is Base {
         bonds.deposit{value: uint256(type(uint96).max) + 1}(ALICE, PROVER);
     }
 
-    function testExitIsWithdrawnAfterItsDelayAndNotBefore(uint96 depositWei, uint96 exitWei) public {
+    function testExitIsWithdrawnAfterItsDelayAndNotBefore(uint96 depositWei, uint96 exitWei)
+        public
+    {
         depositWei = uint96(bound(depositWei, 1, type(uint96).max));
         exitWei = uint96(bound(exitWei, 1, depositWei));
         bonds.deposit{value: depositWei}(ALICE, PROVER);

@@ -10,13 +10,14 @@ contract PlainVerifier is IVerifier {
     }
 
     function verify(bytes calldata proof, bytes32 publicInputsHash) external pure returns (bool) {
-        return keccak256(proof)
-            == keccak256(abi.encode(keccak256(abi.encode("plain", publicInputsHash))));
+        return
+            keccak256(proof)
+                == keccak256(abi.encode(keccak256(abi.encode("plain", publicInputsHash))));
     }
 }
 
-/// @notice Proof = payee ‖ keccak256(statement, payee): the payee is inside what is checked, as in our Groth16
-/// verifier, at a price a fuzz run can pay.
+/// @notice Proof = payee ‖ keccak256(statement, payee): the payee is inside what is checked, as in
+/// our Groth16 verifier, at a price a fuzz run can pay.
 contract BoundVerifier is IPayeeVerifier {
     function prove(bytes32 publicInputsHash, address payee) external pure returns (bytes memory) {
         return abi.encode(payee, keccak256(abi.encode("bound", publicInputsHash, payee)));

@@ -25,7 +25,8 @@ contract CheatsTest is Market {
     /// The wrong winner costs the stake; half of it is the wronged prover's.
     function testBuilderAwardsAWorseBid() public {
         Job memory it = job(1);
-        // It awards the backup's bid (1.5 ether) although the winner's (1 ether) is under its own root.
+        // It awards the backup's bid (1.5 ether) although the winner's (1 ether) is under its own
+        // root.
         it.award.prover = backup;
         it.award.bidId = bidId(it.requestId, backup, it.bids[1]);
         (it.award.priceWei, it.award.readyAt) = (it.bids[1].priceWei, it.bids[1].readyAt);
@@ -54,7 +55,8 @@ contract CheatsTest is Market {
         eq(settlement.burntWei(), 2 ether);
     }
 
-    /// What it takes out of its stake past the exit delay, it pays twice: never more than half comes back.
+    /// What it takes out of its stake past the exit delay, it pays twice: never more than half
+    /// comes back.
     function testBuilderDrainsItsEscrowByReceiptsToItself(uint96[4] memory pays) public {
         address friend = third;
         uint256 wealthWei = uint256(ESCROW) + STAKE;
@@ -81,7 +83,8 @@ contract CheatsTest is Market {
         slash(it, started);
     }
 
-    /// By the time an exit or a withdrawal is over, every start of before is settled, claimed or slashed.
+    /// By the time an exit or a withdrawal is over, every start of before is settled, claimed or
+    /// slashed.
     function testBuilderLeavesWithAJobOpen() public {
         vm.prank(builder);
         settlement.beginWithdrawal(ESCROW);

@@ -5,8 +5,9 @@ import {IBonds} from "../../contracts/src/interfaces/IBonds.sol";
 import {ISettlement} from "../../contracts/src/interfaces/ISettlement.sol";
 import {Market} from "./Market.sol";
 
-/// @notice What anybody may do, in any order, at any time, with a model beside it: for every commitment, receipt,
-/// claim and slash the model says whether the contract must take it, and what it may cost whom.
+/// @notice What anybody may do, in any order, at any time, with a model beside it: for every
+/// commitment, receipt, claim and slash the model says whether the contract must take it, and what
+/// it may cost whom.
 contract Handler is Market {
     uint256 internal constant BASE_FEE = 10 gwei;
     /// @dev Most jobs of one history: more would only be touched less.
@@ -54,7 +55,8 @@ contract Handler is Market {
         vm.warp(block.timestamp + bound(seconds_, 0, 60));
     }
 
-    /// Time passes to an edge of some job's windows: the second before it, the second itself, the one after.
+    /// Time passes to an edge of some job's windows: the second before it, the second itself, the
+    /// one after.
     function passToEdge(uint64 seed, uint8 edge, uint8 side) external {
         (Job memory it, Story storage story) = pick(seed, seed % 2 == 0);
         uint256[6] memory edges = [
@@ -152,7 +154,9 @@ contract Handler is Market {
     function slashOf(uint64 seed, bool second, bool byBuilder) external {
         (Job memory it, Story storage story) = pick(seed, second);
         Started memory started = start(it, second ? BACKUP_KEY : WINNER_KEY);
-        if (!story.started) started.acceptanceSignature = sign(THIRD_KEY, started.start.acceptanceId);
+        if (!story.started) {
+            started.acceptanceSignature = sign(THIRD_KEY, started.start.acceptanceId);
+        }
         slashAs(it, started, story, second ? backup : winner, byBuilder ? builder : third);
     }
 
@@ -208,8 +212,11 @@ contract Handler is Market {
         address account = kind % 3 == 2 ? provers[kind % 2] : builder;
         uint256 beforeWei = address(this).balance;
         vm.prank(account);
-        if (kind % 3 == 0) try settlement.withdrawEscrow(address(this)) {} catch (bytes memory) {}
-        else try bonds.withdraw(roleOf(kind), address(this)) {} catch (bytes memory) {}
+        if (kind % 3 == 0) {
+            try settlement.withdrawEscrow(address(this)) {} catch (bytes memory) {}
+        } else {
+            try bonds.withdraw(roleOf(kind), address(this)) {} catch (bytes memory) {}
+        }
         withdrawnWei += address(this).balance - beforeWei;
     }
 
@@ -235,8 +242,8 @@ contract Handler is Market {
     }
 
     function sums() external view returns (uint256 inSettlement, uint256 inBonds) {
-        inSettlement = escrowOf(builder) + settlement.creditOf(builder)
-            + settlement.creditOf(address(this));
+        inSettlement =
+            escrowOf(builder) + settlement.creditOf(builder) + settlement.creditOf(address(this));
         inBonds = stakeOf(builder) + settlement.burntWei();
         for (uint256 i = 0; i < 3; i++) {
             inSettlement += settlement.creditOf(provers[i]);
@@ -252,13 +259,19 @@ contract Handler is Market {
         return stories[nonce][prover];
     }
 
-    function slashAs(Job memory it, Started memory started, Story storage story, address prover, address sender)
-        private
-    {
-        bool safeCommitment = story.minedAt != 0 && story.minedAt <= dueS(it) + COMMIT;
+    function slashAs(
+        Job memory it,
+        Started memory started,
+        Story storage story,
+        address prover,
+        address sender
+    ) private {
+        bool safeCommitment =
+            story.minedAt != 0 && story.minedAt <= dueS(it) + COMMIT;
         bool begins = safeCommitment && story.challengedAt == 0;
         bool waits = safeCommitment && !begins && block.timestamp <= story.challengedAt + W;
-        bool expected = block.timestamp >= dueS(it) + 2 * W && !story.resolved && !waits && story.started;
+        bool expected =
+            block.timestamp >= dueS(it) + 2 * W && !story.resolved && !waits && story.started;
         (uint256 bondWei, uint256 wealthWei) = (bondOf(prover), builderWei());
         vm.prank(sender);
         try settlement.slash(
@@ -270,16 +283,22 @@ contract Handler is Market {
         } catch (bytes memory) {
             eq(expected, false);
         }
-        // I4, I5: only the slash that the model allows touches a bond. I6: it never pays the builder.
+        // I4, I5: only the slash that the model allows touches a bond. I6: it never pays the
+        // builder.
         if (!expected || begins) eq(bondOf(prover), bondWei);
         eq(builderWei() <= wealthWei, true);
     }
 
     /// @dev The job as it was opened, and the model's story of its winner or backup.
-    function pick(uint64 seed, bool second) private view returns (Job memory it, Story storage story) {
+    function pick(uint64 seed, bool second)
+        private
+        view
+        returns (Job memory it, Story storage story)
+    {
         uint64 nonce = seed % jobs();
         ProofRequest memory terms = request(nonce);
-        uint48 shift = uint48((openedS[nonce] - NOW) * 1000 + nonce * 333); // due between two seconds
+        // Due between two seconds, mostly.
+        uint48 shift = uint48((openedS[nonce] - NOW) * 1000 + nonce * 333);
         (terms.openedAt, terms.closesAt) = (terms.openedAt + shift, terms.closesAt + shift);
         (terms.softDueAt, terms.dueAt) = (terms.softDueAt + shift, terms.dueAt + shift);
         story = stories[nonce][second ? backup : winner];
@@ -294,8 +313,8 @@ contract Handler is Market {
     function worthWei(Job memory it, bool second, uint256 minedAt) private pure returns (uint256) {
         uint256 deliveredAt = (minedAt - SLOT) * 1000;
         if (deliveredAt > it.request.dueAt) return 0;
-        uint256 lateMs =
-            deliveredAt > it.request.softDueAt ? deliveredAt - it.request.softDueAt : 0;
+        uint256 softDueAt = it.request.softDueAt;
+        uint256 lateMs = deliveredAt > softDueAt ? deliveredAt - softDueAt : 0;
         uint256 priceWei = it.bids[second ? 1 : 0].priceWei;
         uint256 feeWei = 10 * uint256(it.request.latenessWeiPerMs) * lateMs;
         return priceWei > feeWei ? priceWei - feeWei : 0;

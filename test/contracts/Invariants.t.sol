@@ -4,8 +4,8 @@ pragma solidity ^0.8.28;
 import {Base} from "./Base.sol";
 import {Handler} from "./Handler.sol";
 
-/// @notice I1 to I7 of DESIGN section 11 over random histories. The handler checks each step against its model
-/// (I3 to I6); what must hold between steps is here.
+/// @notice I1 to I7 of DESIGN section 11 over random histories. The handler checks each step
+/// against its model (I3 to I6); what must hold between steps is here.
 contract InvariantsTest is Base {
     struct FuzzSelector {
         address addr;
@@ -51,11 +51,14 @@ contract InvariantsTest is Base {
         ];
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), new bytes4[](actions.length + 1));
-        for (uint256 i = 0; i < actions.length; i++) targets[0].selectors[i] = actions[i];
+        for (uint256 i = 0; i < actions.length; i++) {
+            targets[0].selectors[i] = actions[i];
+        }
         targets[0].selectors[actions.length] = Handler.withdrawCredit.selector;
     }
 
-    /// I1: escrow + credits, and bonds + stakes + burnt, are what the contracts hold: deposited less withdrawn.
+    /// I1: escrow + credits, and bonds + stakes + burnt, are what the contracts hold: deposited
+    /// less withdrawn.
     function invariantWeiIsConserved() external view {
         (uint256 inSettlement, uint256 inBonds) = handler.sums();
         (uint256 settlementWei, uint256 bondsWei) = handler.balances();

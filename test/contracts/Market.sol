@@ -8,8 +8,8 @@ import {Messages} from "../../contracts/src/libraries/Messages.sol";
 import {Base} from "./Base.sol";
 import {BoundVerifier} from "./BoundVerifier.sol";
 
-/// @notice A market with a builder and three provers, and everything they sign. Digests are built here from
-/// memory with `abi.encode`, not with the contract's own hashing.
+/// @notice A market with a builder and three provers, and everything they sign. Digests are built
+/// here from memory with `abi.encode`, not with the contract's own hashing.
 abstract contract Market is Base, IMessages {
     uint256 internal constant NOW = 1_800_000_000;
     uint256 internal constant W = 768;
@@ -71,7 +71,8 @@ abstract contract Market is Base, IMessages {
         bonds.deposit{value: BOND}(third, IBonds.Role.Prover);
     }
 
-    /// @dev By artifact, not by `new`: a test that carries the market's code takes the compiler ten times as long.
+    /// @dev By artifact, not by `new`: a test that carries the market's code takes the compiler ten
+    /// times as long.
     function deploy(ISettlement.Windows memory w) internal returns (ISettlement) {
         return ISettlement(vm.deployCode("Settlement.sol:Settlement", abi.encode(w)));
     }
@@ -105,7 +106,8 @@ abstract contract Market is Base, IMessages {
         });
     }
 
-    /// @dev A job of the terms above: the winner bids 1 ether and promises +5 s, the backup 1.5 ether and +5.5 s.
+    /// @dev A job of the terms above: the winner bids 1 ether and promises +5 s, the backup 1.5
+    /// ether and +5.5 s.
     function job(uint64 nonce) internal view returns (Job memory) {
         return job(request(nonce));
     }
@@ -175,7 +177,8 @@ abstract contract Market is Base, IMessages {
         returns (Started memory started)
     {
         Acceptance memory acceptance = Acceptance(it.requestId, it.awardId, vm.addr(proverKey));
-        bytes32 acceptanceId = digest(keccak256(abi.encode(Messages.ACCEPTANCE_TYPEHASH, acceptance)));
+        bytes32 acceptanceId =
+            digest(keccak256(abi.encode(Messages.ACCEPTANCE_TYPEHASH, acceptance)));
         started.acceptanceSignature = sign(acceptKey, acceptanceId);
         started.start = Start(
             it.requestId, it.awardId, acceptanceId, vm.addr(proverKey), it.request.closesAt + 90
@@ -219,21 +222,22 @@ abstract contract Market is Base, IMessages {
         returns (Receipt memory)
     {
         bytes32 requestId = digest(hash(request(nonce)));
-        return Receipt(builder, nonce, requestId, prover, payWei, "proof", uint48(NOW * 1000 + 5_000));
+        return
+            Receipt(builder, nonce, requestId, prover, payWei, "proof", uint48(NOW * 1000 + 5_000));
     }
 
     /// @dev A group of one receipt as `settle` takes it, signed with `key`.
     function pack(Receipt memory it, uint256 key) internal view returns (bytes memory) {
-        return bytes.concat(bytes20(it.builder), bytes20(it.prover), bytes1(uint8(1)), item(it, key));
+        return
+            bytes.concat(bytes20(it.builder), bytes20(it.prover), bytes1(uint8(1)), item(it, key));
     }
 
     function item(Receipt memory it, uint256 key) internal view returns (bytes memory) {
         bytes32 id = digest(keccak256(abi.encode(Messages.RECEIPT_TYPEHASH, it)));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, id);
         bytes32 vs = v == 28 ? s | bytes32(uint256(1) << 255) : s;
-        return abi.encodePacked(
-            it.nonce, it.requestId, it.payWei, it.proofHash, it.deliveredAt, r, vs
-        );
+        bytes memory head = abi.encodePacked(it.nonce, it.requestId, it.payWei);
+        return abi.encodePacked(head, it.proofHash, it.deliveredAt, r, vs);
     }
 
     /// @dev The prover settles its own receipt: its consent.

@@ -50,11 +50,12 @@ contract Probe is IMessages {
         return Pricing.score(it, priceWei, readyAt);
     }
 
-    function pay(ProofRequest calldata it, uint256 priceWei, uint256 promisedAt, uint256 deliveredAt)
-        external
-        pure
-        returns (uint256)
-    {
+    function pay(
+        ProofRequest calldata it,
+        uint256 priceWei,
+        uint256 promisedAt,
+        uint256 deliveredAt
+    ) external pure returns (uint256) {
         return Pricing.pay(it, priceWei, promisedAt, deliveredAt);
     }
 }
@@ -147,10 +148,12 @@ contract MessagesTest is Base, IMessages {
     }
 
     /// Whatever is signed, paying and scoring it does not overflow.
-    function testExtremesDoNotOverflow(uint128 priceWei, uint96 rate, uint48 promised, uint48 delivered)
-        public
-        view
-    {
+    function testExtremesDoNotOverflow(
+        uint128 priceWei,
+        uint96 rate,
+        uint48 promised,
+        uint48 delivered
+    ) public view {
         ProofRequest memory it;
         it.latenessWeiPerMs = rate;
         it.dueAt = type(uint48).max;
@@ -166,7 +169,8 @@ contract MessagesTest is Base, IMessages {
     /// @dev Compares the type; gives the encoded struct.
     function same(string memory kind, bytes32 typeHash) private view returns (bytes memory) {
         string memory path = string.concat(".messages.", kind);
-        bytes memory typeString = bytes(vm.parseJsonString(messages, string.concat(path, ".typeString")));
+        bytes memory typeString =
+            bytes(vm.parseJsonString(messages, string.concat(path, ".typeString")));
         eq(keccak256(typeString), typeHash);
         eq(vm.parseJsonBytes32(messages, string.concat(path, ".typeHash")), typeHash);
         return vm.parseJsonBytes(messages, string.concat(path, ".encoded"));

@@ -91,7 +91,10 @@ contract PurseTest is Market {
         vm.prank(from);
         (bool sent, bytes memory reason) = address(settlement).call{value: amountWei}("");
         eq(sent, false);
-        eq(keccak256(reason), keccak256(abi.encodeWithSelector(ISettlement.UnexpectedTransfer.selector, from)));
+        eq(
+            keccak256(reason),
+            keccak256(abi.encodeWithSelector(ISettlement.UnexpectedTransfer.selector, from))
+        );
     }
 
     function testSignerSignsForItsAccountUntilItsRemoval(uint160 salt) public {

@@ -45,7 +45,9 @@ contract SettleTest is Market {
             nonces[i] = uint64(uint256(nonces[i]) % 1024);
             packed = bytes.concat(packed, item(receipt(nonces[i], winner, 1 gwei), BUILDER_KEY));
             bool again = false;
-            for (uint256 j = 0; j < i; j++) again = again || nonces[j] == nonces[i];
+            for (uint256 j = 0; j < i; j++) {
+                again = again || nonces[j] == nonces[i];
+            }
             if (!again) expectedWei += 1 gwei;
         }
         vm.prank(winner);
@@ -184,7 +186,8 @@ contract SettleTest is Market {
         eq(settlement.burntWei(), shortWei);
     }
 
-    /// Beyond escrow and half the stake: what there is, and the rest stays owed until there is more.
+    /// Beyond escrow and half the stake: what there is, and the rest stays owed until there is
+    /// more.
     function testRestStaysOwedAndIsPaidLater(uint96 missingWei) public {
         missingWei = uint96(bound(missingWei, 1, 50 ether));
         uint256 coverWei = uint256(ESCROW) + STAKE / 2;

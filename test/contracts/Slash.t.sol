@@ -7,7 +7,9 @@ import {Market} from "./Market.sol";
 
 /// @notice Defaults: the slash, its window, the challenge before it, the rescuer after it.
 contract SlashTest is Market {
-    function testSilentProverIsSlashedAndAllIsBurnt(uint64 nonce, uint128 bondWei, address sender) public {
+    function testSilentProverIsSlashedAndAllIsBurnt(uint64 nonce, uint128 bondWei, address sender)
+        public
+    {
         ProofRequest memory terms = request(nonce);
         terms.bondWei = bondWei;
         Job memory it = job(terms);
@@ -17,9 +19,7 @@ contract SlashTest is Market {
         vm.expectEmit(address(settlement));
         emit ISettlement.Slashed(it.requestId, builder, winner, nonce, takenWei, address(0), 0);
         vm.prank(sender);
-        settlement.slash(
-            terms, started.acceptanceSignature, started.start, started.startSignature
-        );
+        settlement.slash(terms, started.acceptanceSignature, started.start, started.startSignature);
         eq(bondOf(winner), BOND - takenWei);
         eq(settlement.burntWei(), takenWei);
         eq(settlement.isResolved(builder, winner, nonce), true);
@@ -47,7 +47,9 @@ contract SlashTest is Market {
         bonds.beginExit(IBonds.Role.Prover, BOND);
         uint256 lastS = dueS(it) + 4 * W;
         vm.warp(lastS - 1);
-        vm.expectRevert(abi.encodeWithSelector(IBonds.ExitNotReady.selector, NOW + EXIT, lastS - 1));
+        bytes memory early =
+            abi.encodeWithSelector(IBonds.ExitNotReady.selector, NOW + EXIT, lastS - 1);
+        vm.expectRevert(early);
         vm.prank(winner);
         bonds.withdraw(IBonds.Role.Prover, winner);
     }
@@ -57,7 +59,9 @@ contract SlashTest is Market {
         Started memory started = start(it, WINNER_KEY);
         uint256 fromS = dueS(it) + 2 * W;
         vm.warp(fromS - 1);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.WindowNotOpen.selector, fromS, fromS - 1));
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.WindowNotOpen.selector, fromS, fromS - 1)
+        );
         slash(it, started);
         vm.warp(fromS);
         slash(it, started);
@@ -130,8 +134,8 @@ contract SlashTest is Market {
         slash(it, started);
     }
 
-    /// The builder withholds its start, then slashes with it: the prover has committed, is shown the start by
-    /// that very call, and claims.
+    /// The builder withholds its start, then slashes with it: the prover has committed, is shown
+    /// the start by that very call, and claims.
     function testWithheldStartIsShownBeforeTheSlash(uint32 laterS, uint32 claimS) public {
         Job memory it = job(1);
         commit(it, winner, prove(it, winner));
@@ -179,6 +183,36 @@ contract SlashTest is Market {
         eq(bondOf(winner), BOND - it.request.bondWei);
     }
 
+    function testChallengeWindow() public {
+        for (uint64 i = 0; i < 3; i++) {
+            Job memory it = job(i);
+            vm.warp(NOW);
+            commit(it, winner, prove(it, winner));
+            Started memory started = start(it, WINNER_KEY);
+            bytes memory proof = prove(it, winner);
+            uint256 untilS = dueS(it) + 3 * W;
+            vm.warp(untilS - W);
+            slash(it, started);
+            vm.warp(untilS - 1 + i);
+            if (i < 2) {
+                bytes memory early = abi.encodeWithSelector(
+                    ISettlement.WindowNotOpen.selector, untilS + 1, block.timestamp
+                );
+                vm.expectRevert(early);
+                slash(it, started);
+                claim(it, started, proof);
+            } else {
+                vm.expectRevert(
+                    abi.encodeWithSelector(ISettlement.WindowClosed.selector, untilS, untilS + 1)
+                );
+                claim(it, started, proof);
+                slash(it, started);
+            }
+        }
+        eq(bondOf(winner), BOND - request(2).bondWei);
+        eq(settlement.creditOf(winner), 2 ether);
+    }
+
     function testLateCommitmentDoesNotDelayTheSlash() public {
         Job memory it = job(1);
         vm.warp(dueS(it) + COMMIT + 1);
@@ -197,14 +231,13 @@ contract SlashTest is Market {
         uint256 earnedWei = settlement.creditOf(backup);
         Started memory started = start(it, WINNER_KEY);
         uint256 takenWei = terms.bondWei < BOND ? terms.bondWei : BOND;
-        uint256 rewardWei = takenWei * (terms.bondWei / 2) / (terms.bondWei == 0 ? 1 : terms.bondWei);
+        uint256 rewardWei =
+            takenWei * (terms.bondWei / 2) / (terms.bondWei == 0 ? 1 : terms.bondWei);
         vm.warp(dueS(it) + 2 * W);
         vm.expectEmit(address(settlement));
         emit ISettlement.Slashed(it.requestId, builder, winner, 1, takenWei, backup, rewardWei);
         vm.prank(builder); // whoever sends it
-        settlement.slash(
-            terms, started.acceptanceSignature, started.start, started.startSignature
-        );
+        settlement.slash(terms, started.acceptanceSignature, started.start, started.startSignature);
         eq(settlement.creditOf(backup), earnedWei + rewardWei);
         eq(settlement.burntWei(), takenWei - rewardWei);
         eq(bondOf(winner), BOND - takenWei);
@@ -299,7 +332,9 @@ contract SlashTest is Market {
         started.start.acceptanceId = acceptanceId;
         started.startSignature = sign(BUILDER_KEY, digest(hash(started.start)));
         vm.warp(dueS(it) + 2 * W);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.Mismatched.selector, right, acceptanceId));
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.Mismatched.selector, right, acceptanceId)
+        );
         slash(it, started);
     }
 
@@ -320,7 +355,9 @@ contract SlashTest is Market {
         vm.warp(dueS(it) + 2 * W);
         settlement = deploy(settlement.windows());
         bytes32 there = digest(hash(it.request));
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.Mismatched.selector, there, it.requestId));
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.Mismatched.selector, there, it.requestId)
+        );
         slash(it, started);
     }
 

@@ -2,8 +2,7 @@
  * A market on an anvil of its own, for measuring what transactions cost: real receipts of real
  * transactions, 21,000 and calldata included.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { createInterface } from 'node:readline'
+import { spawnSync } from 'node:child_process'
 import {
   type Abi,
   type Address,
@@ -22,6 +21,7 @@ import { bondsAbi, settlementAbi } from '#contracts/abi'
 import { forgeEnvironment, foundryBinary } from '#contracts/build'
 import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
 import { type Kind, type Message, schema } from '#protocol/schema'
+import { type Anvil, devKeys, startAnvil } from '#test/support/anvil'
 
 /** A deterministic account for a name: same addresses, same calldata, same gas in every run. */
 export const account = (name: string): PrivateKeyAccount =>
@@ -32,55 +32,41 @@ const connect = (rpcUrl: string) =>
     .extend(publicActions)
     .extend(walletActions)
 
-/** Starts anvil on a free port. The caller kills it. */
-async function startAnvil(): Promise<{ anvil: ChildProcess; rpcUrl: string }> {
-  const args = ['--port', '0', '--timestamp', '1800000000', '--hardfork', 'prague']
-  const anvil = spawn(foundryBinary('anvil'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  for await (const line of createInterface({ input: anvil.stdout! })) {
-    const address = line.match(/Listening on (\S+)/)?.[1]
-    if (address) return { anvil, rpcUrl: `http://${address}` }
-  }
-  throw new Error('anvil ended before it listened')
-}
-
 /** What a transaction cost, all of it. */
 export type Cost = { readonly gas: number }
 
 /** Anyone: the node signs for it. */
 type Sender = { readonly address: Address }
 
-/** Anvil's first development account. */
-const deployerKey = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
+const deployerKey = devKeys[0]!
 
 /** One market, one chain. */
 export class Chain {
   readonly market: Deployment
   readonly windows = defaultWindows
   readonly client: ReturnType<typeof connect>
-  readonly #anvil: ChildProcess
-  readonly #rpcUrl: string
+  readonly #anvil: Anvil
   /** Instant of the job being built, s; every job moves it on. */
   nowS = 1_800_000_100
 
-  private constructor(anvil: ChildProcess, rpcUrl: string, market: Deployment) {
+  private constructor(anvil: Anvil, market: Deployment) {
     this.#anvil = anvil
-    this.#rpcUrl = rpcUrl
-    this.client = connect(rpcUrl)
+    this.client = connect(anvil.rpcUrl)
     this.market = market
   }
 
   static async start(): Promise<Chain> {
-    const { anvil, rpcUrl } = await startAnvil()
-    return new Chain(anvil, rpcUrl, await deploy(rpcUrl, deployerKey, defaultWindows))
+    const anvil = await startAnvil({ args: ['--timestamp', '1800000000'] })
+    return new Chain(anvil, await deploy(anvil.rpcUrl, deployerKey, defaultWindows))
   }
 
-  stop(): void {
-    this.#anvil.kill('SIGKILL')
+  stop(): Promise<void> {
+    return this.#anvil.stop()
   }
 
   /** Deploys a contract of `contracts/src`. */
   async deploy(name: string, args: readonly unknown[]): Promise<Address> {
-    return (await deployArtifact(this.#rpcUrl, deployerKey, name, args)).address
+    return (await deployArtifact(this.#anvil.rpcUrl, deployerKey, name, args)).address
   }
 
   /** Deploys a contract of `test/contracts`, from the file of its name. */
@@ -149,6 +135,6 @@ export class Chain {
     if (receipt.status === 'success') return receipt
     const call = { account: from.address, to, data, value: valueWei }
     await this.client.call(call) // throws with the revert's name
-    throw new Error(`transaction to ${to} at ${this.#rpcUrl} reverted`)
+    throw new Error(`transaction to ${to} at ${this.#anvil.rpcUrl} reverted`)
   }
 }

@@ -1,12 +1,13 @@
 /**
- * What the market's transactions cost, compared with the committed snapshot and held under ceilings.
+ * What the market's transactions cost, compared with the committed snapshot and held under
+ * ceilings.
  *
  *     node test/contracts/gas.ts            print, compare, fail on any difference
  *     node test/contracts/gas.ts --update   rewrite the snapshot (the ceilings still hold)
  *
- * Figures are `gasUsed` of real transactions on anvil: 21,000 and calldata included. Storage is as in use:
- * escrow, credits, bond and burnt counter are not zero; the bitmap's word is fresh where a name says nothing
- * else.
+ * Figures are `gasUsed` of real transactions on anvil: 21,000 and calldata included. Storage is as
+ * in use: escrow, credits, bond and burnt counter are not zero; the bitmap's word is fresh where a
+ * name says nothing else.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -68,12 +69,13 @@ async function measureReceipts(chain: Chain): Promise<Figures> {
 async function measureJobs(chain: Chain, verifier: Hex): Promise<Figures> {
   const pair = [boundProver(winner, verifier), boundProver(backup, verifier)] as const
   const [first, second] = pair
-  await slash(chain, await awardedJob(chain, 0x30_00n, pair, 0), first) // burns into an empty counter
-  const alone = await slash(chain, await awardedJob(chain, 0x31_00n, pair, 0), first)
-  const again = await slash(chain, await awardedJob(chain, 0x31_01n, pair, 0), first)
-  await claim(chain, await awardedJob(chain, 0x32_00n, pair, 1), second) // credits an empty account
-  const won = await claim(chain, await awardedJob(chain, 0x33_00n, pair, 1), first)
-  const lost = await awardedJob(chain, 0x34_00n, pair, 1)
+  const job = (nonce: bigint, backups: number) => awardedJob(chain, nonce, pair, backups)
+  await slash(chain, await job(0x30_00n, 0), first) // the first burns into an empty counter
+  const alone = await slash(chain, await job(0x31_00n, 0), first)
+  const again = await slash(chain, await job(0x31_01n, 0), first)
+  await claim(chain, await job(0x32_00n, 1), second) // the first credits an empty one
+  const won = await claim(chain, await job(0x33_00n, 1), first)
+  const lost = await job(0x34_00n, 1)
   const saved = await claim(chain, lost, second)
   const rescued = await slash(chain, lost, first)
   return {
@@ -117,11 +119,11 @@ async function measure(): Promise<Figures> {
     const disputed = await measureJobs(chain, verifier)
     return { ...settled, ...disputed, ...(await measureTableClaim(chain)) }
   } finally {
-    chain.stop()
+    await chain.stop()
   }
 }
 
-/** What is wrong with the figures, a line each; none: they are the snapshot and within the ceilings. */
+/** What is wrong with the figures, a line each. */
 function faults(figures: Figures, snapshot: Figures, claimGas: number): string[] {
   const names = new Set([...Object.keys(figures), ...Object.keys(snapshot)])
   const moved = [...names]

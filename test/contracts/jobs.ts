@@ -1,6 +1,7 @@
 /**
- * Signed jobs and receipts for measuring: as they look on a busy day, every hash full, amounts of a few
- * thousandths of an ether. All of it deterministic, so that calldata and gas are the same in every run.
+ * Signed jobs and receipts for measuring: as they look on a busy day, every hash full, amounts of a
+ * few thousandths of an ether. All of it deterministic, so that calldata and gas are the same in
+ * every run.
  */
 import { concatHex, encodeAbiParameters, type Hex, keccak256, toHex } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
@@ -64,7 +65,10 @@ function request(chain: Chain, nonce: bigint, by: Prover, backups: number) {
 
 const leafTypes = [{ type: 'bytes32' }, { type: 'uint128' }, { type: 'uint48' }] as const
 
-/** From request to award: the first of `provers` won, the second is its backup; both bids are under the root. */
+/**
+ * From request to award: the first of `provers` won, the second is its backup; both bids are under
+ * the root.
+ */
 export async function awardedJob(
   chain: Chain,
   nonce: bigint,

@@ -26,6 +26,7 @@ export class HandClock implements Clock {
 
   /** Moves to `at`, ringing what is due on the way, in order; then lets promises settle. */
   async moveTo(at: number): Promise<void> {
+    await settled()
     for (;;) {
       const due = [...this.#alarms].filter((alarm) => alarm.at <= at)
       const [next] = due.sort((a, b) => a.at - b.at)

@@ -86,6 +86,31 @@ export type OwnMarketOptions = {
   readonly around?: (store: Store) => Store
 }
 
+/** Whoever waits looks whenever anything happens. */
+class Watch {
+  readonly #looks = new Set<() => void>()
+  readonly tell = (): void => {
+    for (const look of this.#looks) look()
+  }
+  /** Resolves once `found` gives something. */
+  readonly when = <T>(found: () => T | undefined | null | false): Promise<T> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        const value = found()
+        if (value === undefined || value === null || value === false) return
+        this.#looks.delete(look)
+        resolve(value)
+      }
+      this.#looks.add(look)
+      look()
+    })
+}
+
+const nothing = (): void => undefined
+const fail = (error: unknown): void => {
+  throw error
+}
+
 /** Opens and resumes. */
 export async function startOwnMarket({
   folder,
@@ -100,8 +125,7 @@ export async function startOwnMarket({
   const events: MarketEvent[] = []
   const said: Gossiped[] = []
   const slashes: Effect[] = []
-  const watchers = new Set<() => void>()
-  const nothing = (): void => undefined
+  const watch = new Watch()
   const engine: Engine = new Engine({
     ...{ market, store, signer, clock, log: silentLog, metrics, prover: null },
     publish: async (kind, data) => {
@@ -117,23 +141,17 @@ export async function startOwnMarket({
     onEvent: (event) => {
       wanted.observe(event)
       events.push(event)
-      for (const watch of watchers) watch()
+      watch.tell()
     },
-    onFatal: (error) => {
-      throw error
-    },
+    onFatal: fail,
   })
   const wanted: WantedProofs = await WantedProofs.open({
     ...{ market, store, signer, engine, clock, log: silentLog, metrics, params: defaultParams },
     builderPeer: hash('peer'),
     bidWindowMs: 400,
-    onFatal: (error) => {
-      throw error
-    },
+    onFatal: fail,
   })
-  wanted.subscribe(() => {
-    for (const watch of watchers) watch()
-  })
+  wanted.subscribe(watch.tell)
   const chain = (event: ChainEvent): void => {
     engine.feed({ kind: 'chain', event })
   }
@@ -148,18 +166,7 @@ export async function startOwnMarket({
   return {
     ...{ wanted, market, engine, signer, store, metrics, events, said, slashes, provers, chain },
     fund,
-    /** Resolves once `found` gives something; looks whenever anything happens. */
-    when: <T>(found: () => T | undefined | null | false): Promise<T> =>
-      new Promise((resolve) => {
-        const watch = (): void => {
-          const value = found()
-          if (value === undefined || value === null || value === false) return
-          watchers.delete(watch)
-          resolve(value)
-        }
-        watchers.add(watch)
-        watch()
-      }),
+    when: watch.when,
     stop: async (): Promise<void> => {
       await wanted.stop()
       await engine.stop()

@@ -2,9 +2,10 @@
 pragma solidity ^0.8.28;
 
 /// @title The signed messages the chain reads
-/// @notice Field for field the structs of `protocol/schema.ts`; `test/vectors/messages.json` holds both
-/// languages to the same EIP-712 type strings and digests. Amounts are wei; instants are milliseconds since
-/// the Unix epoch. EIP-712 domain: name "Proofwire", version "1", chainId, verifyingContract = Settlement.
+/// @notice Field for field the structs of `protocol/schema.ts`; `test/vectors/messages.json` holds
+/// both languages to the same EIP-712 type strings and digests. Amounts are wei; instants are
+/// milliseconds since the Unix epoch. EIP-712 domain: name "Proofwire", version "1", chainId,
+/// verifyingContract = Settlement.
 interface IMessages {
     struct ProofRequest {
         address builder;

@@ -4,13 +4,17 @@ pragma solidity ^0.8.28;
 import {IMessages} from "./IMessages.sol";
 
 /// @title Payment for proofs, and what happens when they do not come
-/// @notice Builders prepay escrow; provers are paid by the builder's signed receipts in batches, or, when the
-/// receipt is withheld, by committing their proof and showing it. Bonds of started provers who stay silent are
-/// slashed. No owner, no upgrade, no pause, no fee. Windows are seconds of block time after `dueAt` (rounded up).
+/// @notice Builders prepay escrow; provers are paid by the builder's signed receipts in batches,
+/// or, when the receipt is withheld, by committing their proof and showing it. Bonds of started
+/// provers who stay silent are slashed. No owner, no upgrade, no pause, no fee. Windows are seconds
+/// of block time after `dueAt` (rounded up).
 interface ISettlement is IMessages {
-    /// @param claimWindowS W: claims until dueAt + W; receipts are safe until dueAt + 2 W; slash from dueAt + 2 W.
-    /// @param commitWindowS A proof must be committed by dueAt + this (three slots: one proposer cannot censor it).
-    /// @param slotS Seconds between blocks: a claim counts as delivered this long before its commitment's block.
+    /// @param claimWindowS W: claims until dueAt + W; receipts are safe until dueAt + 2 W; slash
+    /// from dueAt + 2 W.
+    /// @param commitWindowS A proof must be committed by dueAt + this (three slots: one proposer
+    /// cannot censor it).
+    /// @param slotS Seconds between blocks: a claim counts as delivered this long before its
+    /// commitment's block.
     /// @param maxJobS Longest time from an auction's close to its due time.
     /// @param exitDelayS Delay of escrow withdrawals and of signer removals; exceeds maxJobS + 4 W.
     struct Windows {
@@ -27,8 +31,8 @@ interface ISettlement is IMessages {
         uint64 withdrawReadyAt;
     }
 
-    /// @notice A backup's own price, shown by its bid's leaf under the award's `bidsRoot`. For the award's winner:
-    /// `commitment` zero and no `path`; the award itself carries the price.
+    /// @notice A backup's own price, shown by its bid's leaf under the award's `bidsRoot`. For the
+    /// award's winner: `commitment` zero and no `path`; the award itself carries the price.
     struct BidProof {
         bytes32 commitment;
         bytes32[3] sealedOpening;
@@ -37,11 +41,14 @@ interface ISettlement is IMessages {
         bytes32[] path;
     }
 
-    /// @notice What is unusual about a resolved (builder, prover, nonce); all zero for an ordinary receipt.
+    /// @notice What is unusual about a resolved (builder, prover, nonce); all zero for an ordinary
+    /// receipt.
     /// @param paidWei Paid so far, where anything about it is unusual.
-    /// @param owedWei Still owed because escrow and stake were empty; settling the receipt again pays it.
-    /// @param unasked The receipt came from somebody other than the prover, so it is the builder's word alone:
-    /// a claim may still show that more is due. (Else a builder would settle a receipt over nothing first.)
+    /// @param owedWei Still owed because escrow and stake were empty; settling the receipt again
+    /// pays it.
+    /// @param unasked The receipt came from somebody other than the prover, so it is the builder's
+    /// word alone: a claim may still show that more is due. (Else a builder would settle a receipt
+    /// over nothing first.)
     struct Dues {
         uint120 paidWei;
         uint128 owedWei;
@@ -56,17 +63,28 @@ interface ISettlement is IMessages {
         bool verified;
     }
 
-    /// @param payments `nonce u64 ‖ paidWei u128`, 24 bytes for each receipt paid; what was paid, not what was due.
+    /// @param payments `nonce u64 ‖ paidWei u128`, 24 bytes for each receipt paid; what was paid,
+    /// not what was due.
     event Paid(address indexed builder, address indexed prover, bytes payments);
-    /// @param code 1 already resolved, 2 bad signature, 3 nothing to pay it from (resolved, and still owed).
+    /// @param code 1 already resolved, 2 bad signature, 3 nothing to pay it from (resolved, and
+    /// still owed).
     event ReceiptRefused(address indexed builder, address indexed prover, uint64 nonce, uint8 code);
-    /// @notice Escrow lacked `shortWei`; of it the stake paid `stakeWei`, and as much again was burnt.
-    event EscrowShort(address indexed builder, uint256 shortWei, uint256 stakeWei, uint256 burntWei);
+    /// @notice Escrow lacked `shortWei`; of it the stake paid `stakeWei`, and as much again was
+    /// burnt.
+    event EscrowShort(
+        address indexed builder, uint256 shortWei, uint256 stakeWei, uint256 burntWei
+    );
     event ProofCommitted(bytes32 indexed requestId, address indexed prover, bytes32 commitment);
     event Claimed(
-        bytes32 indexed requestId, address indexed builder, address indexed prover, uint64 nonce, uint256 payWei, uint256 gasWei
+        bytes32 indexed requestId,
+        address indexed builder,
+        address indexed prover,
+        uint64 nonce,
+        uint256 payWei,
+        uint256 gasWei
     );
-    /// @notice A slash met a commitment: its prover may claim until `until` (block timestamp, s); then slash again.
+    /// @notice A slash met a commitment: its prover may claim until `until` (block timestamp, s);
+    /// then slash again.
     event Challenged(bytes32 indexed requestId, address indexed prover, uint256 until);
     event Slashed(
         bytes32 indexed requestId,
@@ -77,8 +95,12 @@ interface ISettlement is IMessages {
         address rescuer,
         uint256 rewardWei
     );
-    event DoubleAwarded(address indexed builder, uint64 nonce, address indexed reporter, uint256 penaltyWei);
-    event Misawarded(address indexed builder, uint64 nonce, address indexed wronged, uint256 penaltyWei);
+    event DoubleAwarded(
+        address indexed builder, uint64 nonce, address indexed reporter, uint256 penaltyWei
+    );
+    event Misawarded(
+        address indexed builder, uint64 nonce, address indexed wronged, uint256 penaltyWei
+    );
     event EscrowDeposited(address indexed builder, uint256 amountWei);
     event WithdrawalBegun(address indexed builder, uint256 amountWei, uint256 readyAt);
     event EscrowWithdrawn(address indexed builder, address to, uint256 amountWei);
@@ -115,34 +137,37 @@ interface ISettlement is IMessages {
     error UnexpectedTransfer(address from);
     error TransferFailed(address to);
 
-    // Money in and out. What is withdrawing counts as nothing for new work at once, and still pays what falls due.
+    // Money in and out. What is withdrawing counts as nothing for new work at once, and still pays
+    // what falls due.
     function depositEscrow(address builder) external payable;
     /// @notice A second call restarts the delay for all of it.
     function beginWithdrawal(uint96 amountWei) external;
     function withdrawEscrow(address to) external;
     function withdrawCredit(address to) external;
 
-    /// @notice Lets the key of an EOA sign for the caller, beside the caller's own. One signer at a time, and it
-    /// signs for this account only. Messages it signed are good until it is removed, `exitDelayS` after notice.
+    /// @notice Lets the key of an EOA sign for the caller, beside the caller's own. One signer at a
+    /// time, and it signs for this account only. Messages it signed are good until it is removed,
+    /// `exitDelayS` after notice.
     function setSigner(address signer) external;
     function beginSignerRemoval() external;
     function removeSigner() external;
 
-    /// @notice Pays a batch. `packed` is groups of `builder(20) prover(20) count(1)` followed by `count` times
-    /// `nonce(8) requestId(32) payWei(16) proofHash(32) deliveredAt(6) r(32) vs(32)` (EIP-2098). Anyone may send
-    /// it. A refused receipt emits `ReceiptRefused` and does not stop the others; malformed framing reverts.
-    /// A good receipt always resolves (builder, prover, nonce), so its prover cannot be slashed; what escrow and
-    /// half the stake cannot pay stays owed, and settling the same receipt again pays it later.
+    /// @notice Pays a batch. `packed` is groups of `builder(20) prover(20) count(1)` followed by
+    /// `count` times `nonce(8) requestId(32) payWei(16) proofHash(32) deliveredAt(6) r(32) vs(32)`
+    /// (EIP-2098). Anyone may send it. A refused receipt emits `ReceiptRefused` and does not stop
+    /// the others; malformed framing reverts. A good receipt always resolves (builder, prover,
+    /// nonce), so its prover cannot be slashed; what escrow and half the stake cannot pay stays
+    /// owed, and settling the same receipt again pays it later.
     function settle(bytes calldata packed) external;
 
-    /// @notice Commits to a proof: `commitment` = keccak256(abi.encode(prover, keccak256(proof))), prover = caller or
-    /// an account the caller signs for. The first stands.
+    /// @notice Commits to a proof: `commitment` = keccak256(abi.encode(prover, keccak256(proof))),
+    /// prover = caller or an account the caller signs for. The first stands.
     function commitProof(bytes32 requestId, address prover, bytes32 commitment) external;
 
-    /// @notice Pays a prover that has no fair receipt: verifies its committed proof and pays what the award
-    /// promises, as if delivered `slotS` before the commitment's block, plus `CLAIM_GAS`. Anyone may send it.
-    /// Until dueAt + W, or W after a challenge. The award needs no signature: prover and builder both signed its
-    /// id, in acceptance and start.
+    /// @notice Pays a prover that has no fair receipt: verifies its committed proof and pays what
+    /// the award promises, as if delivered `slotS` before the commitment's block, plus `CLAIM_GAS`.
+    /// Anyone may send it. Until dueAt + W, or W after a challenge. The award needs no signature:
+    /// prover and builder both signed its id, in acceptance and start.
     /// @param bid For a backup, its own bid under the award's root; ignored for the winner.
     function claim(
         ProofRequest calldata request,
@@ -154,10 +179,11 @@ interface ISettlement is IMessages {
         bytes calldata proof
     ) external;
 
-    /// @notice Takes min(bond, `bondWei`) of a started prover that neither settled nor claimed, from dueAt + 2 W on:
-    /// half to the first prover of the same award whose claim the chain verified, the rest burnt; all burnt without
-    /// one. A prover that committed in time and could not claim (its start was withheld) is challenged first: this
-    /// call shows it the start, and it has W to claim. Anyone may send it.
+    /// @notice Takes min(bond, `bondWei`) of a started prover that neither settled nor claimed,
+    /// from dueAt + 2 W on: half to the first prover of the same award whose claim the chain
+    /// verified, the rest burnt; all burnt without one. A prover that committed in time and could
+    /// not claim (its start was withheld) is challenged first: this call shows it the start, and it
+    /// has W to claim. Anyone may send it.
     function slash(
         ProofRequest calldata request,
         bytes calldata acceptanceSignature,
@@ -165,8 +191,8 @@ interface ISettlement is IMessages {
         bytes calldata startSignature
     ) external;
 
-    /// @notice Two awards of one builder for one nonce. Takes min(stake, larger reserve), less what this offence at
-    /// this nonce has cost already; half burnt, half to the caller.
+    /// @notice Two awards of one builder for one nonce. Takes min(stake, larger reserve), less what
+    /// this offence at this nonce has cost already; half burnt, half to the caller.
     function proveDoubleAward(
         ProofRequest calldata requestA,
         Award calldata awardA,
@@ -176,8 +202,8 @@ interface ISettlement is IMessages {
         bytes calldata signatureB
     ) external;
 
-    /// @notice A better bid under the award's own root. Takes min(stake, reserve), less what this offence at this
-    /// nonce has cost already; half burnt, half to that bid's prover.
+    /// @notice A better bid under the award's own root. Takes min(stake, reserve), less what this
+    /// offence at this nonce has cost already; half burnt, half to that bid's prover.
     function proveMisaward(
         ProofRequest calldata request,
         Award calldata award,
@@ -189,11 +215,18 @@ interface ISettlement is IMessages {
     function escrowOf(address builder) external view returns (Escrow memory);
     function creditOf(address prover) external view returns (uint256);
     /// @return signer The key that signs for `account`; zero: none.
-    /// @return removableAt Block timestamp (s) from which it can be removed; 0 if that has not begun.
+    /// @return removableAt Block timestamp (s) from which it can be removed; 0 if that has not
+    /// begun.
     function signerOf(address account) external view returns (address signer, uint64 removableAt);
     function isResolved(address builder, address prover, uint64 nonce) external view returns (bool);
-    function duesOf(address builder, address prover, uint64 nonce) external view returns (Dues memory);
-    function commitmentOf(bytes32 requestId, address prover) external view returns (Commitment memory);
+    function duesOf(address builder, address prover, uint64 nonce)
+        external
+        view
+        returns (Dues memory);
+    function commitmentOf(bytes32 requestId, address prover)
+        external
+        view
+        returns (Commitment memory);
     /// @return The first prover of this award whose claim the chain verified; zero: none.
     function rescuerOf(bytes32 awardId) external view returns (address);
     function burntWei() external view returns (uint256);

@@ -11,8 +11,10 @@ interface IVerifier {
 }
 
 /// @title A verifier whose proofs name who made them
-/// @notice The payee is inside the proof's challenge, so a copied proof pays only the one it was made for.
+/// @notice The payee is inside the proof's challenge, so a copied proof pays only the one it was
+/// made for.
 interface IPayeeVerifier is IVerifier {
-    /// @return The address the proof is bound to; `verify` fails for the same bytes with another payee.
+    /// @return The address the proof is bound to; `verify` fails for the same bytes with another
+    /// payee.
     function payeeOf(bytes calldata proof) external pure returns (address);
 }

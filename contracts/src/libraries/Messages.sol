@@ -5,19 +5,20 @@ import {IMessages} from "../interfaces/IMessages.sol";
 
 /// @title EIP-712 struct hashes of the messages the chain reads
 /// @notice Type strings follow `protocol/schema.ts`; `test/vectors/messages.json` compares the two.
-/// @dev Structs of value types only are hashed straight from calldata: their ABI encoding is their EIP-712
-/// encoding. Words with dirty upper bits give a digest nobody signed; fields that are used are checked by
-/// the compiler when they are read.
+/// @dev Structs of value types only are hashed straight from calldata: their ABI encoding is their
+/// EIP-712 encoding. Words with dirty upper bits give a digest nobody signed; fields that are used
+/// are checked by the compiler when they are read.
 library Messages {
     bytes32 internal constant DOMAIN_TYPEHASH = keccak256(
         "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
     );
     bytes32 internal constant PROOF_REQUEST_TYPEHASH = keccak256(
-        "ProofRequest(address builder,uint64 nonce,address venue,address verifier,bytes32 programId,"
-        "bytes32 publicInputsHash,bytes32 tableDigest,bytes32 builderPeer,uint64 work,uint32 inputBytes,"
+        "ProofRequest(address builder,uint64 nonce,address venue,address verifier,"
+        "bytes32 programId,bytes32 publicInputsHash,bytes32 tableDigest,bytes32 builderPeer,"
+        "uint64 work,uint32 inputBytes,"
         "uint128 reserveWei,uint96 latenessWeiPerMs,uint128 bondWei,uint64 claimBaseFeeCapWei,"
-        "uint48 openedAt,uint48 closesAt,uint48 softDueAt,uint48 dueAt,bytes32 auctionKey,uint8 backups,"
-        "bytes32 retryOf,bytes32 bundleId,uint8 bundleIndex,uint8 bundleSize)"
+        "uint48 openedAt,uint48 closesAt,uint48 softDueAt,uint48 dueAt,bytes32 auctionKey,"
+        "uint8 backups,bytes32 retryOf,bytes32 bundleId,uint8 bundleIndex,uint8 bundleSize)"
     );
     bytes32 internal constant BID_TYPEHASH = keccak256(
         "Bid(bytes32 requestId,address prover,bytes32 commitment,bytes32[3] sealedOpening)"
@@ -29,7 +30,8 @@ library Messages {
     bytes32 internal constant ACCEPTANCE_TYPEHASH =
         keccak256("Acceptance(bytes32 requestId,bytes32 awardId,address prover)");
     bytes32 internal constant START_TYPEHASH = keccak256(
-        "Start(bytes32 requestId,bytes32 awardId,bytes32 acceptanceId,address prover,uint48 startedAt)"
+        "Start(bytes32 requestId,bytes32 awardId,bytes32 acceptanceId,address prover,"
+        "uint48 startedAt)"
     );
     bytes32 internal constant RECEIPT_TYPEHASH = keccak256(
         "Receipt(address builder,uint64 nonce,bytes32 requestId,address prover,uint128 payWei,"
@@ -45,10 +47,11 @@ library Messages {
         );
     }
 
-    /// @return id The EIP-712 digest of a struct hash: what is signed, and the message's name everywhere.
+    /// @return id The EIP-712 digest of a struct hash: what is signed, and the message's name
+    /// everywhere.
     function digest(bytes32 separator, bytes32 structHash) internal pure returns (bytes32 id) {
-        // Scratch space: 2 bytes of prefix, then two words; the third reaches 2 bytes into the free memory
-        // pointer, which is put back.
+        // Scratch space: 2 bytes of prefix, then two words; the third reaches 2 bytes into the free
+        // memory pointer, which is put back.
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(0x00, hex"1901")
@@ -59,7 +62,11 @@ library Messages {
         }
     }
 
-    function hash(IMessages.ProofRequest calldata request) internal pure returns (bytes32 structHash) {
+    function hash(IMessages.ProofRequest calldata request)
+        internal
+        pure
+        returns (bytes32 structHash)
+    {
         bytes32 typeHash = PROOF_REQUEST_TYPEHASH;
         assembly ("memory-safe") {
             let memory_ := mload(0x40)
@@ -111,7 +118,8 @@ library Messages {
         return keccak256(abi.encode(RECEIPT_TYPEHASH, receipt));
     }
 
-    /// @notice Leaf of an award's `bidsRoot`: 96 bytes before hashing, so no inner node can pose as one.
+    /// @notice Leaf of an award's `bidsRoot`: 96 bytes before hashing, so no inner node can pose as
+    /// one.
     function leaf(bytes32 bidId, uint128 priceWei, uint48 readyAt) internal pure returns (bytes32) {
         return keccak256(abi.encode(bidId, priceWei, readyAt));
     }

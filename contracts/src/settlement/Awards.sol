@@ -14,8 +14,8 @@ abstract contract Awards is Claims {
         Misaward
     }
 
-    /// @dev Taken so far for an offence at a (builder, nonce). An amount, not a mark: else a builder would report
-    /// itself over a request with a reserve of one wei, and be done.
+    /// @dev Taken so far for an offence at a (builder, nonce). An amount, not a mark: else a
+    /// builder would report itself over a request with a reserve of one wei, and be done.
     mapping(bytes32 offenceKey => uint256 takenWei) private _taken;
 
     /// @inheritdoc ISettlement
@@ -47,8 +47,7 @@ abstract contract Awards is Claims {
         BidProof calldata better
     ) external {
         _requireAward(request, award, awardSignature);
-        bytes32 betterId =
-            _requireUnderRoot(award.requestId, award.bidsRoot, betterProver, better);
+        bytes32 betterId = _requireUnderRoot(award.requestId, award.bidsRoot, betterProver, better);
         _requireBetter(request, award, better, betterId);
         uint256 takenWei = _punish(
             Offence.Misaward, request.builder, request.nonce, request.reserveWei, betterProver
@@ -56,8 +55,8 @@ abstract contract Awards is Claims {
         emit Misawarded(request.builder, request.nonce, betterProver, takenWei);
     }
 
-    /// @dev Reverts unless the bid may win and beats the awarded one: lower score, then earlier promise, then lower
-    /// id. An awarded bid that may not win at all loses to every bid that may.
+    /// @dev Reverts unless the bid may win and beats the awarded one: lower score, then earlier
+    /// promise, then lower id. An awarded bid that may not win at all loses to every bid that may.
     function _requireBetter(
         ProofRequest calldata request,
         Award calldata award,
@@ -78,13 +77,13 @@ abstract contract Awards is Claims {
         revert NotBetter(score, awardedScore);
     }
 
-    /// @dev Reverts unless the builder of `request` signed this award of it. The request needs no signature: the
-    /// award names its id.
-    function _requireAward(ProofRequest calldata request, Award calldata award, bytes calldata signature)
-        private
-        view
-        returns (bytes32 awardId)
-    {
+    /// @dev Reverts unless the builder of `request` signed this award of it. The request needs no
+    /// signature: the award names its id.
+    function _requireAward(
+        ProofRequest calldata request,
+        Award calldata award,
+        bytes calldata signature
+    ) private view returns (bytes32 awardId) {
         bytes32 requestId = _digest(Messages.hash(request));
         if (award.requestId != requestId) revert Mismatched(requestId, award.requestId);
         awardId = _digest(Messages.hash(award));
@@ -92,10 +91,13 @@ abstract contract Awards is Claims {
     }
 
     /// @dev Takes what is left of `reserveWei` from the stake: half to `injured`, half burnt.
-    function _punish(Offence offence, address builder, uint64 nonce, uint256 reserveWei, address injured)
-        private
-        returns (uint256 takenWei)
-    {
+    function _punish(
+        Offence offence,
+        address builder,
+        uint64 nonce,
+        uint256 reserveWei,
+        address injured
+    ) private returns (uint256 takenWei) {
         bytes32 key = keccak256(abi.encode(offence, builder, nonce));
         uint256 beforeWei = _taken[key];
         if (reserveWei <= beforeWei) revert AlreadyPunished(builder, nonce);

@@ -11,8 +11,9 @@ abstract contract Clock is ISettlement {
     uint256 internal immutable _exitDelayS;
     uint256 private immutable _maxJobS;
 
-    /// @dev Why 4 W: a default is slashed from due + 2 W, a challenge gives W more, and the last W is left for
-    /// sending that slash; money, stake and signer of a job must still be there at its end.
+    /// @dev Why 4 W: a default is slashed from due + 2 W, a challenge gives W more, and the last W
+    /// is left for sending that slash; money, stake and signer of a job must still be there at its
+    /// end.
     constructor(Windows memory w) {
         bool ordered = w.slotS <= w.commitWindowS && w.commitWindowS <= w.claimWindowS;
         bool leaves = w.exitDelayS > uint256(w.maxJobS) + 4 * uint256(w.claimWindowS);

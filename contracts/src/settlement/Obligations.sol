@@ -6,10 +6,12 @@ import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Messages} from "../libraries/Messages.sol";
 import {Receipts} from "./Receipts.sol";
 
-/// @notice What a started prover owes: the commitment that keeps it safe, and the slash if it stays silent.
+/// @notice What a started prover owes: the commitment that keeps it safe, and the slash if it stays
+/// silent.
 abstract contract Obligations is Receipts {
     mapping(bytes32 requestId => mapping(address prover => Commitment)) internal _commitments;
-    /// @dev Kept by the chain, not named by whoever slashes: else a builder would slash first and name nobody.
+    /// @dev Kept by the chain, not named by whoever slashes: else a builder would slash first and
+    /// name nobody.
     mapping(bytes32 awardId => address) internal _rescuers;
 
     /// @inheritdoc ISettlement
@@ -31,9 +33,9 @@ abstract contract Obligations is Receipts {
     ) external {
         uint256 openS = _dueS(request.dueAt) + 2 * _claimWindowS;
         if (block.timestamp < openS) revert WindowNotOpen(openS, block.timestamp);
-        bytes32 requestId =
-            _requireStarted(request, acceptanceSignature, start, startSignature);
-        (address builder, address prover, uint64 nonce) = (request.builder, start.prover, request.nonce);
+        bytes32 requestId = _requireStarted(request, acceptanceSignature, start, startSignature);
+        (address builder, address prover, uint64 nonce) =
+            (request.builder, start.prover, request.nonce);
         if (_isResolved(builder, prover, nonce)) revert AlreadyResolved(builder, prover, nonce);
         if (_challenge(requestId, prover, request.dueAt)) return;
 
@@ -48,13 +50,15 @@ abstract contract Obligations is Receipts {
         (rewardWei, burntWei_) =
             _bonds.slash(prover, IBonds.Role.Prover, rewardWei, bondWei - rewardWei);
         _credit(rescuer, rewardWei);
-        emit Slashed(
-            requestId, builder, prover, nonce, rewardWei + burntWei_, rescuer, rewardWei
-        );
+        emit Slashed(requestId, builder, prover, nonce, rewardWei + burntWei_, rescuer, rewardWei);
     }
 
     /// @inheritdoc ISettlement
-    function commitmentOf(bytes32 requestId, address prover) external view returns (Commitment memory) {
+    function commitmentOf(bytes32 requestId, address prover)
+        external
+        view
+        returns (Commitment memory)
+    {
         return _commitments[requestId][prover];
     }
 
@@ -63,8 +67,8 @@ abstract contract Obligations is Receipts {
         return _rescuers[awardId];
     }
 
-    /// @dev Reverts unless the prover accepted and the builder started exactly this. The award is known by its
-    /// id, which both signed.
+    /// @dev Reverts unless the prover accepted and the builder started exactly this. The award is
+    /// known by its id, which both signed.
     function _requireStarted(
         ProofRequest calldata request,
         bytes calldata acceptanceSignature,
@@ -78,7 +82,9 @@ abstract contract Obligations is Receipts {
                 Acceptance({requestId: requestId, awardId: start.awardId, prover: start.prover})
             )
         );
-        if (start.acceptanceId != acceptanceId) revert Mismatched(acceptanceId, start.acceptanceId);
+        if (start.acceptanceId != acceptanceId) {
+            revert Mismatched(acceptanceId, start.acceptanceId);
+        }
         _requireSigned(start.prover, acceptanceId, acceptanceSignature);
         _requireSigned(request.builder, _digest(Messages.hash(start)), startSignature);
     }
@@ -91,9 +97,13 @@ abstract contract Obligations is Receipts {
         return uint160(bytes20(commitment));
     }
 
-    /// @dev A prover with a proof committed in time is shown the start before it is slashed: W to claim.
+    /// @dev A prover with a proof committed in time is shown the start before it is slashed: W to
+    /// claim.
     /// @return begun Whether that has just begun. Reverts while it lasts.
-    function _challenge(bytes32 requestId, address prover, uint48 dueAt) private returns (bool begun) {
+    function _challenge(bytes32 requestId, address prover, uint48 dueAt)
+        private
+        returns (bool begun)
+    {
         Commitment memory commitment = _commitments[requestId][prover];
         if (!_inTime(commitment, dueAt)) return false;
         if (commitment.challengedAt == 0) {

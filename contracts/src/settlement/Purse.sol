@@ -125,7 +125,8 @@ abstract contract Purse is Clock {
         drawnWei += stakeWei;
     }
 
-    /// @dev Last thing every caller does. The zero address is refused: it is a forgotten argument, not a wish.
+    /// @dev Last thing every caller does. The zero address is refused: it is a forgotten argument,
+    /// not a wish.
     function _send(address to, uint256 amountWei) private {
         if (to == address(0)) revert TransferFailed(to);
         (bool sent,) = to.call{value: amountWei}("");

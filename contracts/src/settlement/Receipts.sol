@@ -8,8 +8,8 @@ import {Messages} from "../libraries/Messages.sol";
 import {Purse} from "./Purse.sol";
 import {Signers} from "./Signers.sol";
 
-/// @notice Receipts in packed batches. One group is one (builder, prover): its escrow, its credit and each word
-/// of its bitmap are written once, and one event tells of all its payments.
+/// @notice Receipts in packed batches. One group is one (builder, prover): its escrow, its credit
+/// and each word of its bitmap are written once, and one event tells of all its payments.
 abstract contract Receipts is Purse, Signers {
     using SafeCast for uint256;
 
@@ -35,18 +35,25 @@ abstract contract Receipts is Purse, Signers {
         uint256 paidCount;
     }
 
-    mapping(address builder => mapping(address prover => mapping(uint256 nonceHigh => uint256))) private
-        _resolved;
+    mapping(
+        address builder => mapping(address prover => mapping(uint256 nonceHigh => uint256))
+    ) private _resolved;
     mapping(bytes32 jobKey => Dues) private _dues;
 
     /// @inheritdoc ISettlement
     function settle(bytes calldata packed) external {
         uint256 offset = 0;
-        do offset = _settleGroup(packed, offset); while (offset < packed.length);
+        do {
+            offset = _settleGroup(packed, offset);
+        } while (offset < packed.length);
     }
 
     /// @inheritdoc ISettlement
-    function isResolved(address builder, address prover, uint64 nonce) external view returns (bool) {
+    function isResolved(address builder, address prover, uint64 nonce)
+        external
+        view
+        returns (bool)
+    {
         return _isResolved(builder, prover, nonce);
     }
 
@@ -59,7 +66,11 @@ abstract contract Receipts is Purse, Signers {
         return _dues[_jobKey(builder, prover, nonce)];
     }
 
-    function _isResolved(address builder, address prover, uint64 nonce) internal view returns (bool) {
+    function _isResolved(address builder, address prover, uint64 nonce)
+        internal
+        view
+        returns (bool)
+    {
         return (_resolved[builder][prover][nonce >> 8] >> (nonce & 255)) & 1 == 1;
     }
 
@@ -67,7 +78,8 @@ abstract contract Receipts is Purse, Signers {
         _resolved[builder][prover][nonce >> 8] |= 1 << (nonce & 255);
     }
 
-    /// @dev Pays what a claim shows to be due, less what receipts paid already; what cannot be paid stays owed.
+    /// @dev Pays what a claim shows to be due, less what receipts paid already; what cannot be paid
+    /// stays owed.
     function _payClaim(address builder, address prover, uint64 nonce, uint256 dueWei)
         internal
         returns (uint256 paidWei)
@@ -84,7 +96,8 @@ abstract contract Receipts is Purse, Signers {
         _credit(prover, paidWei);
     }
 
-    /// @dev Whether (builder, prover, nonce) is beyond a claim, and what was paid for it on the builder's word.
+    /// @dev Whether (builder, prover, nonce) is beyond a claim, and what was paid for it on the
+    /// builder's word.
     function _closed(address builder, address prover, uint64 nonce)
         internal
         view
@@ -107,7 +120,8 @@ abstract contract Receipts is Purse, Signers {
         group.asked = _speaksFor(msg.sender, group.prover);
         group.coverWei = _escrowWei(group.builder);
         group.wordIndex = type(uint256).max; // no nonce has it
-        // Payments are written as whole words: the last one needs room for the 8 bytes it does not use.
+        // Payments are written as whole words: the last one needs room for the 8 bytes it does not
+        // use.
         group.payments = new bytes(count * PAYMENT_BYTES + 8);
 
         mapping(uint256 => uint256) storage words = _resolved[group.builder][group.prover];
@@ -136,7 +150,8 @@ abstract contract Receipts is Purse, Signers {
         uint256 bit = 1 << (nonce & 255);
         bool again = group.word & bit != 0;
         if (again) {
-            // Its signature was good when it was resolved; only what stayed owed then can be paid now.
+            // Its signature was good when it was resolved; only what stayed owed then can be paid
+            // now.
             wantedWei = _dues[_jobKey(group.builder, group.prover, nonce)].owedWei;
             if (wantedWei == 0) return ALREADY_RESOLVED;
         } else {

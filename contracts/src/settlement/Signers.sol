@@ -7,7 +7,8 @@ import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Messages} from "../libraries/Messages.sol";
 import {Clock} from "./Clock.sol";
 
-/// @notice Whose signature is good: the EIP-712 domain, and the signers of accounts that cannot sign.
+/// @notice Whose signature is good: the EIP-712 domain, and the signers of accounts that cannot
+/// sign.
 abstract contract Signers is Clock {
     struct Signer {
         address signer;
@@ -18,7 +19,8 @@ abstract contract Signers is Clock {
     bytes32 private immutable _cachedSeparator = Messages.domainSeparator(address(this));
 
     mapping(address account => Signer) private _signers;
-    /// @dev The other way round: a signer signs for one account, so that a signature names one account.
+    /// @dev The other way round: a signer signs for one account, so that a signature names one
+    /// account.
     mapping(address signer => address account) private _accounts;
 
     /// @inheritdoc ISettlement
@@ -45,7 +47,9 @@ abstract contract Signers is Clock {
     function removeSigner() external {
         Signer memory entry = _signers[msg.sender];
         if (entry.removableAt == 0) revert NoSigner(msg.sender);
-        if (block.timestamp < entry.removableAt) revert NotReady(entry.removableAt, block.timestamp);
+        if (block.timestamp < entry.removableAt) {
+            revert NotReady(entry.removableAt, block.timestamp);
+        }
         delete _signers[msg.sender];
         delete _accounts[entry.signer];
         emit SignerRemoved(msg.sender, entry.signer);
@@ -69,8 +73,12 @@ abstract contract Signers is Clock {
         return Messages.digest(domainSeparator(), structHash);
     }
 
-    /// @dev Reverts unless `account`, or its signer, signed. 65 bytes r, s, v with v 27 or 28 and s low.
-    function _requireSigned(address account, bytes32 digest, bytes calldata signature) internal view {
+    /// @dev Reverts unless `account`, or its signer, signed. 65 bytes r, s, v with v 27 or 28 and s
+    /// low.
+    function _requireSigned(address account, bytes32 digest, bytes calldata signature)
+        internal
+        view
+    {
         (address by,,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (!_speaksFor(by, account)) revert BadSignature(account);
     }
@@ -85,7 +93,8 @@ abstract contract Signers is Clock {
         return _speaksFor(by, account);
     }
 
-    /// @dev Whether `by` is the account itself or its signer. The zero address (a bad signature) is nobody.
+    /// @dev Whether `by` is the account itself or its signer. The zero address (a bad signature) is
+    /// nobody.
     function _speaksFor(address by, address account) internal view returns (bool) {
         if (by == address(0)) return false;
         return by == account || by == _signers[account].signer;

@@ -1,3 +1,4 @@
+import { BaseError } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OwnDoor, startOwnDoor, wire } from '#test/support/own-door'
 import { bid, domain, ETHER, hash, terms } from '#test/support/own-market'
@@ -139,7 +140,7 @@ describe('the methods', () => {
     expect(await at.errorOf('nothing')).toMatchObject({ code: -32_601 })
   })
 
-  test('status shows account, money, network, chain and jobs; without the chain it says so', async () => {
+  test('status shows account, money, network, chain and jobs', async () => {
     await at.resultOf('prove', wire)
     expect(await at.resultOf('status')).toMatchObject({
       ...{ version: '0.1.0', account: at.own.signer.account, chainId: 31_337, problems: [] },
@@ -149,6 +150,22 @@ describe('the methods', () => {
       free: { coverWei: (ETHER / 2n - terms.reserveWei - 380_000n * 10n ** 9n).toString() },
       jobs: { open: 1, wanted: 1, remembered: 1 },
     })
+  })
+
+  test('a chain that does not answer, and a fault of the node, are told apart', async () => {
+    at.chain.error = new BaseError('nobody is there')
+    at.chain.read.resolve()
+    expect(await at.errorOf('conservation')).toMatchObject({
+      ...{ code: -32_005, data: { code: 'CHAIN_UNREACHABLE' } },
+      message: expect.stringContaining('nobody is there'),
+    })
+    const { money, problems, account } = await at.resultOf('status')
+    expect({ money, account }).toEqual({ money: null, account: at.own.signer.account })
+    expect(problems).toEqual([expect.stringContaining('balances')])
+    at.chain.error = new Error('a path of this machine')
+    const fault = await at.errorOf('conservation')
+    expect(fault).toMatchObject({ code: -32_603, data: { code: 'INTERNAL' } })
+    expect(fault.message).not.toContain('path')
   })
 
   test('deposit waits for the chain, and tells before a client gives up that it goes on', async () => {

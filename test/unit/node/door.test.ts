@@ -109,6 +109,17 @@ describe('the door', () => {
     expect((await at.resultOf('params')).chainId).toBe(31_337)
   })
 
+  test('reads a limited number of bodies at once', async () => {
+    await at.reopen({ limits: { maxBodies: 1 } })
+    const slow = connect(at.door.port, '127.0.0.1')
+    const type = 'Content-Type: application/json'
+    slow.write(`POST / HTTP/1.1\r\nHost: localhost\r\n${type}\r\nContent-Length: 9\r\n\r\n{`)
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'proofwire_params' })
+    await expect.poll(async () => (await at.send({ body })).status).toBe(503)
+    slow.destroy()
+    await expect.poll(async () => (await at.send({ body })).status).toBe(200)
+  })
+
   test('answers health and metrics, and says where it is to whoever gets lost', async () => {
     expect(await at.send({ method: 'GET', path: '/health' })).toMatchObject({
       status: 200,

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Store } from '#node/store'
 import { WantedRefused } from '#node/wanted-refusal'
 import { claimCostWei } from '#protocol/money'
@@ -70,7 +70,7 @@ describe('a wanted proof', () => {
     clock.advance(100)
     await accept(own, bob!, requestId)
     clock.advance(2_000)
-    await deliver(own, bob!, requestId, proof, clock.now())
+    await deliver(own, bob!, requestId, proof, clock.now() - 10)
     const transactionHash = hash('transaction')
     const paid = { builder: own.signer.account, prover: bob!.account, nonce: request.nonce }
     own.chain({ kind: 'paid', ...paid, payWei: 1_000n, transactionHash })
@@ -80,7 +80,7 @@ describe('a wanted proof', () => {
       requestId,
       prover: bob!.account,
       payWei: 1_000n,
-      deliveredAt: awardedAt + 2_100,
+      deliveredAt: awardedAt + 2_090,
     }
     expect(own.wanted.get(wantedId)).toMatchObject({ status: 'delivered', failure: null, delivery })
     expect(requestsOf(own, wantedId)).toEqual([
@@ -96,7 +96,7 @@ describe('a wanted proof', () => {
           expect.objectContaining({
             prover: bob!.account,
             startedAt: awardedAt + 100,
-            deliveredAt: awardedAt + 2_100,
+            deliveredAt: awardedAt + 2_090,
             payWei: 1_000n,
             paid: { payWei: 1_000n, transactionHash },
             slashed: null,
@@ -285,6 +285,21 @@ describe('a request that came to nothing', () => {
     ])
   })
 
+  test('whose winner fell silent and whose backup never accepted is not followed by another', async () => {
+    const { wantedId, requestId } = await own.wanted.ask({ ...terms, backups: 1 })
+    for (const prover of own.provers.slice(0, 2)) await bid(own, prover, requestId, 5n)
+    await award(own, clock, requestId)
+    const { winner } = requestsOf(own, wantedId)[0]!
+    const prover = own.provers.find(({ account }) => account === winner)!
+    await accept(own, prover, requestId)
+    // Its promise is 3 s after the close; then the backup has its turn.
+    clock.advance(3_000 + defaultParams.silenceMs + defaultParams.turnMs + 300)
+    expect(requestsOf(own, wantedId)[0]?.missed.length).toBe(1)
+    await deliver(own, prover, requestId, proof, clock.now())
+    expect(own.wanted.get(wantedId)?.status).toBe('delivered')
+    expect(saidRequests(own).length).toBe(1)
+  })
+
   test('with bids that could not win says so', async () => {
     const [ann] = own.provers
     const { wantedId, requestId } = await own.wanted.ask({
@@ -323,5 +338,34 @@ describe('waiting for a wanted proof', () => {
     const stopped = own.wanted.wait(other.wantedId, 30_000, never.signal)
     await own.wanted.stop()
     await stopped
+  })
+})
+
+describe('a node that stops', () => {
+  test('leaves what it would ask again open, and asks when it runs again', async () => {
+    const asked = { ...terms, maxReserveWei: 2n * terms.reserveWei }
+    const { wantedId, requestId } = await own.wanted.ask(asked)
+    clock.advance(400 + defaultParams.awardGraceMs + defaultParams.holdMs + 1)
+    expect(own.market.job(requestId)?.outcome).toBe('void')
+    await own.engine.stop()
+    const said = vi.spyOn(own.engine, 'say')
+    clock.advance(250)
+    const left = [`own/${requestId}/inputs`, `own/${requestId}/secret`]
+    await expect.poll(() => said.mock.results.length).toBe(1)
+    await expect.poll(() => keysOf(own.store, 'own/')).toEqual(left)
+    expect(own.wanted.get(wantedId)).toMatchObject({ status: 'open', requests: [{ requestId }] })
+    await own.stop()
+    own = await startOwnMarket({ folder, clock })
+    clock.advance(250)
+    await own.when(() => saidRequests(own).length === 1)
+    expect(saidRequests(own)[0]?.message).toMatchObject({ retryOf: requestId })
+  })
+
+  test('writes down nothing any more, and asks for nothing', async () => {
+    const { wantedId, requestId } = await own.wanted.ask(terms)
+    await own.wanted.stop()
+    own.wanted.observe({ kind: 'ended', requestId, outcome: 'void' })
+    expect(requestsOf(own, wantedId)[0]?.outcome).toBeNull()
+    await expect(own.wanted.ask(terms)).rejects.toMatchObject({ code: 'STOPPING' })
   })
 })

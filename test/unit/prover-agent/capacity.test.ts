@@ -20,7 +20,6 @@ import {
   bid,
   bob,
   CLOSES_AT,
-  DUE_AT,
   MILLI,
   request,
   SOFT_DUE_AT,
@@ -76,31 +75,20 @@ describe('held jobs', () => {
     expect(stagesOf(other.stage)).toEqual([])
   })
 
-  test('an accepted job is held until its proof is made; its bond until it is started', () => {
+  test('an accepted job is held until its proof is made; its bond is the market’s to count', () => {
     const { stage, asked, own } = bidder()
     const awarded = award(asked, [own])
+    expect(reservedBondWei(heldJobs(stage.market, alice, stage.params, T0))).toBe(100n * MILLI)
     stage.hear(awarded, CLOSES_AT + 50)
     const held = () => heldJobs(stage.market, alice, stage.params, stage.now)
     stage.feed({ kind: 'fetched', requestId: asked.id, ok: true }, CLOSES_AT + 100)
-    expect(held()).toMatchObject([{ stage: 'accepted', isStarted: false }])
+    expect(held()).toMatchObject([{ stage: 'accepted' }])
     stage.feed({ kind: 'committed', from: acceptance(awarded) })
-    expect(reservedBondWei(held())).toBe(100n * MILLI)
-    stage.hear(start(awarded))
-    expect(held()).toMatchObject([{ stage: 'accepted', isStarted: true }])
     expect(reservedBondWei(held())).toBe(0n)
+    stage.hear(start(awarded))
+    expect(held()).toMatchObject([{ stage: 'accepted' }])
     stage.feed({ kind: 'proved', requestId: asked.id, proofHash: asked.id })
     expect(held()).toEqual([])
-  })
-
-  test('a proof made before its start came still holds the bond', () => {
-    const { stage, asked, own } = bidder()
-    const awarded = award(asked, [own])
-    stage.hear(awarded, CLOSES_AT + 50)
-    stage.feed({ kind: 'fetched', requestId: asked.id, ok: true })
-    stage.feed({ kind: 'committed', from: acceptance(awarded) })
-    stage.feed({ kind: 'proved', requestId: asked.id, proofHash: asked.id })
-    expect(stagesOf(stage)).toEqual(['proved'])
-    expect(stagesOf(stage, DUE_AT + 1)).toEqual([])
   })
 
   test('a restart brings back what was accepted', () => {
@@ -130,7 +118,6 @@ const job = (
   request: terms(asked),
   stage: 'accepted',
   promisedAt: SOFT_DUE_AT,
-  isStarted: false,
   ...changes,
 })
 const times = (lanes: number, began: Readonly<Record<string, number>> = {}): LaneTimes => ({
@@ -161,10 +148,6 @@ describe('lanes', () => {
 
   test('cannot begin what may be won before its auction is over', () => {
     expect(freeAt([job('bid', { stage: 'bid' })], times(1), T0)).toBe(CLOSES_AT + 500 + MS)
-  })
-
-  test('are not taken by a proof that only waits for its start', () => {
-    expect(freeAt([job('a', { stage: 'proved' })], times(1), T0)).toBe(T0)
   })
 
   test('are never free earlier for one job more', () => {

@@ -1,0 +1,104 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { proofwire } from '#test/support/devnet'
+
+/** Ending a node means storing what it has; ending all of them, a second or two. ms. */
+const GONE_WITHIN_MS = 10_000
+
+const amount = expect.stringMatching(/^\d+$/)
+const address = expect.stringMatching(/^0x[0-9a-f]{40}$/)
+const word = expect.stringMatching(/^0x[0-9a-f]{64}$/)
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'proofwire-e2e-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+describe('devnet', () => {
+  test('six jobs: five settled and more, the silent prover slashed, every wei accounted for', async () => {
+    const file = join(folder, 'report.json')
+    const devnet = proofwire(['devnet', '--jobs', '6', '--report', file])
+    expect(await devnet.exited, devnet.output()).toBe(0)
+    const report = JSON.parse(await readFile(file, 'utf8'))
+
+    expect(report.jobs).toHaveLength(6)
+    for (const job of report.jobs) {
+      expect(job).toEqual({
+        requestId: word,
+        bids: expect.any(Number),
+        winner: address,
+        priceWei: amount,
+        requestToAwardMs: expect.any(Number),
+        awardToAcceptanceMs: expect.any(Number),
+        awardToProofMs: expect.any(Number),
+        outcome: expect.stringMatching(/^(settled|void|defaulted)$/),
+        slashed: expect.any(Array),
+        transactionHash: word,
+      })
+    }
+    const settled = report.jobs.filter((job: { outcome: string }) => job.outcome === 'settled')
+    expect(settled.length).toBeGreaterThanOrEqual(5)
+    // One bond covers one job: it wins the first, and is never believed again.
+    const slashed = report.jobs.flatMap((job: { slashed: string[] }) => job.slashed)
+    expect(slashed).toEqual([report.jobs[0].winner])
+    const winners = report.jobs.slice(1).map((job: { winner: string }) => job.winner)
+    expect(winners).not.toContain(report.jobs[0].winner)
+
+    // 400 ms of bidding; 600 leave room for a machine that proves on all its cores meanwhile.
+    const awardsMs = report.jobs.map((job: { requestToAwardMs: number }) => job.requestToAwardMs)
+    expect(Math.max(...awardsMs)).toBeLessThanOrEqual(600)
+    expect(Math.min(...awardsMs)).toBeGreaterThanOrEqual(400)
+
+    const { conservation } = report
+    expect(conservation.ok).toBe(true)
+    const wei = (name: string): bigint => BigInt(conservation[name])
+    const held = wei('escrowWei') + wei('bondsWei') + wei('creditsWei') + wei('burntWei')
+    expect(held).toBe(wei('depositedWei') - wei('withdrawnWei'))
+    expect(wei('burntWei')).toBeGreaterThan(0n)
+    expect(wei('creditsWei')).toBeGreaterThan(0n)
+
+    // What a person sees of it.
+    const output = devnet.output()
+    for (const sight of [/bids, sealed/, /wins at [\d.]+ ETH/, /is silent past its promise/]) {
+      expect(output).toMatch(sight)
+    }
+    for (const sight of [/delivered \d+ ms after/, /is paid/, /is slashed/, /every wei is where/]) {
+      expect(output).toMatch(sight)
+    }
+    expect(output, 'colour without a terminal').not.toContain('\u001b')
+    await devnet.gone(0)
+  })
+
+  test('Ctrl-C in the middle of a job leaves no process and no folder behind', async () => {
+    const devnet = proofwire(['devnet', '--jobs', '9'])
+    await devnet.line(/is silent past its promise/)
+    expect((await devnet.living()).length).toBeGreaterThanOrEqual(8)
+    const [, data] = /--config (\S+)\/builder\.toml/.exec((await devnet.living()).join('\n'))!
+    devnet.child.kill('SIGINT')
+    expect(await devnet.exited).toBe(130)
+    await devnet.gone(GONE_WITHIN_MS)
+    await expect(readFile(join(data!, 'builder.toml'))).rejects.toThrow('ENOENT')
+  })
+
+  test('killed outright while its nodes start, it leaves no process behind', async () => {
+    const devnet = proofwire(['devnet', '--keep', join(folder, 'killed')])
+    await devnet.line(/nodes: starting/)
+    devnet.child.kill('SIGKILL')
+    expect(await devnet.exited).toBe('SIGKILL')
+    await devnet.gone(GONE_WITHIN_MS)
+  })
+
+  test('a process that dies is named with its last words; the rest is ended, the logs are kept', async () => {
+    const kept = join(folder, 'died')
+    const devnet = proofwire(['devnet', '--keep', kept])
+    await devnet.line(/nodes: starting/)
+    const [, pid] = /^(\d+)/.exec(await readFile(join(kept, 'chain.pid'), 'utf8'))!
+    process.kill(Number(pid), 'SIGKILL')
+    expect(await devnet.exited).toBe(1)
+    expect(devnet.output()).toMatch(/chain ended with SIGKILL/)
+    await devnet.gone(GONE_WITHIN_MS)
+  })
+})

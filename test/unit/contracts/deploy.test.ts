@@ -1,0 +1,58 @@
+import { createPublicClient, http } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bondsAbi, settlementAbi } from '#contracts/abi'
+import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
+import { type Anvil, devKeys, startAnvil } from '#test/support/anvil'
+
+describe('a deployment on a real chain', () => {
+  let anvil: Anvil
+  let market: Deployment
+  const key = devKeys[0]!
+  const client = () => createPublicClient({ transport: http(anvil.rpcUrl) })
+
+  beforeAll(async () => {
+    anvil = await startAnvil()
+    market = await deploy(anvil.rpcUrl, key)
+  })
+  afterAll(() => anvil.stop())
+
+  test('Settlement and its Bonds know each other', async () => {
+    const { settlement, bonds } = market
+    const read = { address: bonds, abi: bondsAbi } as const
+    const owner = await client().readContract({ ...read, functionName: 'settlement' })
+    expect(owner.toLowerCase()).toBe(settlement)
+    const exitDelayS = await client().readContract({ ...read, functionName: 'exitDelayS' })
+    expect(Number(exitDelayS)).toBe(defaultWindows.exitDelayS)
+  })
+
+  test('the windows are those asked for', async () => {
+    const read = { address: market.settlement, abi: settlementAbi } as const
+    expect(await client().readContract({ ...read, functionName: 'windows' })).toEqual(
+      defaultWindows,
+    )
+  })
+
+  test('the place is named with its chain, its block, and addresses in lower case', async () => {
+    expect(market.chainId).toBe(31_337)
+    expect(market.blockNumber).toBe(1n)
+    expect(market.settlement).toMatch(/^0x[0-9a-f]{40}$/)
+    expect(market.bonds).toMatch(/^0x[0-9a-f]{40}$/)
+  })
+
+  test('windows that contradict each other are refused by name', async () => {
+    const short = { ...defaultWindows, exitDelayS: 60 + 4 * 768 }
+    await expect(deploy(anvil.rpcUrl, key, short)).rejects.toThrow(/BadWindows.*3132/)
+  })
+
+  test('a constructor that is not pleased with its arguments is quoted', async () => {
+    const zero = { alpha: [0n, 0n], beta: [0n, 0n, 0n, 0n] }
+    const points = { gamma: zero.beta, delta: zero.beta, ic: Array(4).fill([0n, 0n]) }
+    const args = [{ ...zero, ...points }, 0n]
+    const refused = deployArtifact(anvil.rpcUrl, key, 'TableVerifier', args)
+    await expect(refused).rejects.toThrow(/TableVerifier was not deployed.*BadWordCount/)
+  })
+
+  test('a node that does not answer is an error, not a wait', async () => {
+    await expect(deploy('http://127.0.0.1:1', key)).rejects.toThrow(/Settlement was not deployed/)
+  })
+})
