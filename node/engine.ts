@@ -95,11 +95,14 @@ export class Engine {
     this.#records = new Records(ports.store, ports.market)
   }
 
-  /** Restores what was stored and asks for what it still needs. Call once, when every port is ready. */
-  async resume(): Promise<number> {
-    const count = await this.#records.restore(this.#ports.clock.now())
-    if (count > 0) this.feed({ kind: 'resume' })
-    return count
+  /** Gives the stored jobs back to the market. Call once, before the chain tells what became of them. */
+  restore(): Promise<number> {
+    return this.#records.restore(this.#ports.clock.now())
+  }
+
+  /** Asks for what the restored jobs still need. Call when every port is ready. */
+  resume(): void {
+    this.feed({ kind: 'resume' })
   }
 
   /** Handles one input; effects follow. */

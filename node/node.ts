@@ -228,13 +228,15 @@ async function assemble(
   closing.add(() => wanted.stop())
   events.add((event) => wanted.observe(event))
 
+  // Before the chain tells what was paid and slashed while we were away.
+  const count = await running.restore()
   await chain.start((event) => {
     running.feed({ kind: 'chain', event })
     chainEvents.tell(event)
   })
   engine = running
-  const count = await running.resume()
   if (count > 0) log.info('jobs restored', { count })
+  running.resume()
   wanted.resume()
   await counter.open()
   closing.add(() => counter.stop())

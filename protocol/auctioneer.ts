@@ -183,6 +183,11 @@ export class Auctioneer {
     }
     const startedAt = existing?.start.message.startedAt ?? now
     const message = { requestId: job.id, awardId, acceptanceId: acceptance.id, prover, startedAt }
+    // While the start is signed and stored, its turn must not be given to the next.
+    if (!existing) {
+      auction.turnUntil = now + this.#params.turnMs
+      emit({ kind: 'wake', requestId: job.id, at: auction.turnUntil })
+    }
     emit({ kind: 'publish', draft: { kind: 'Start', message, acceptance } })
     return null
   }

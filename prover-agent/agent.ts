@@ -118,8 +118,11 @@ export class Agent {
     })
   }
 
-  /** The node runs: bidding begins, and jobs that a restart brought back get their lanes. */
-  attach(node: AgentNode): void {
+  /**
+   * The node runs: bidding begins, and jobs that a restart brought back get their lanes. Resolves when the chain
+   * was asked about `known`, the verifiers that requests are expected to name.
+   */
+  attach(node: AgentNode, known: readonly Address[] = []): Promise<void> {
     const { account, log, clock, verifierCodeHashes } = this.#ports
     const { market } = node
     const verifiers = new VerifierList({
@@ -149,6 +152,7 @@ export class Agent {
     })
     this.#attached = { node, desk, journal }
     this.lanes.open()
+    return verifiers.learn(known)
   }
 
   /** Takes what the market announces. Never throws. */

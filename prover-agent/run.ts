@@ -107,7 +107,7 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
     prover: { desk: agent.desk, role: agent.role },
     onFatal,
   })
-  attach(agent, node)
+  await attach(agent, node, values.verifiers)
   const door = await openNodeDoor(node, values).catch(async (error: unknown) => {
     await node.stop()
     throw error
@@ -134,17 +134,21 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
   }
 }
 
-function attach(agent: Agent, node: RunningNode): void {
+function attach(agent: Agent, node: RunningNode, verifiers: readonly string[]): Promise<void> {
   const { market, chain, clockWatch, metrics } = node
   node.onEvent(agent.hear)
   node.onChain(agent.hearChain)
-  agent.attach({
+  const view = {
     market,
     metrics,
     isChainHealthy: () => chain.health().healthy,
     clockOffsetMs: () => clockWatch.offset()?.offsetMs ?? null,
     codeHash: chain.codeHash,
-  })
+  }
+  return agent.attach(
+    view,
+    verifiers.map((address) => address.toLowerCase() as Address),
+  )
 }
 
 /** Bids no more, and resolves when what was bid for and accepted is done. */

@@ -151,6 +151,14 @@ const safetyKeys = {
     fallback: [],
     example: '["0x…40 hex digits"]',
   }),
+  verifiers: list({
+    of: 'addresses',
+    doc:
+      'Verifiers to look up at the start. Others are looked up when a request first names them, ' +
+      'which is too late for that request.',
+    fallback: [],
+    example: '["0x…40 hex digits"]',
+  }),
   headroomPercent: integer({
     doc:
       'A job is only bid for when the slowest proof measured, times this, is done before it is ' +
@@ -225,6 +233,10 @@ export function checkAgentSettings(values: AgentSettings): readonly string[] {
     problems.push(`verifierCodeHashes: ${bad.join(', ')} must be 0x and 64 hex digits.`)
   }
   const strange = values.verifiers.filter((each) => !/^0x[0-9a-fA-F]{40}$/.test(each))
+  if (strange.length > 0) {
+    problems.push(`verifiers: ${strange.join(', ')} must be 0x and 40 hex digits.`)
+  }
+  const strange = values.verifiers.filter((address) => !/^0x[0-9a-fA-F]{40}$/.test(address))
   if (strange.length > 0) {
     problems.push(`verifiers: ${strange.join(', ')} must be 0x and 40 hex digits.`)
   }

@@ -41,23 +41,30 @@ export class VerifierList {
   standing(address: Address): Facts['verifier'] {
     const known = this.#known.get(address)
     const isStale = known && !known.hasCode && this.#options.now() - known.at > ASK_AGAIN_MS
-    if (!known || isStale) this.#ask(address)
+    if (!known || isStale) void this.#ask(address)
     if (!known) return 'unknown'
     return known.isAllowed ? 'allowed' : 'refused'
   }
 
-  #ask(address: Address): void {
+  /** Asks the chain about these, one after the other; resolves when it has answered, or failed to. */
+  async learn(addresses: readonly Address[]): Promise<void> {
+    for (const address of addresses) await this.#ask(address)
+  }
+
+  async #ask(address: Address): Promise<void> {
     const { codeHash, now, onLearned, onError } = this.#options
     if (this.#asked.has(address) || this.#asked.size >= MAX_ASKED) return
     this.#asked.add(address)
-    codeHash(address)
-      .then((hash) => {
-        const isAllowed = hash !== null && this.#allowed.has(hash.toLowerCase() as Hex)
-        this.#remember(address, { isAllowed, hasCode: hash !== null, at: now() })
-        onLearned?.(address, hash, isAllowed)
-      })
-      .catch((error: unknown) => onError?.(address, error))
-      .finally(() => this.#asked.delete(address))
+    try {
+      const hash = await codeHash(address)
+      const isAllowed = hash !== null && this.#allowed.has(hash.toLowerCase() as Hex)
+      this.#remember(address, { isAllowed, hasCode: hash !== null, at: now() })
+      onLearned?.(address, hash, isAllowed)
+    } catch (error) {
+      onError?.(address, error)
+    } finally {
+      this.#asked.delete(address)
+    }
   }
 
   #remember(address: Address, known: Known): void {

@@ -12,6 +12,8 @@ const MARK = 'DEVNET_RUN'
 /** Between two looks at the machine's processes. ms. */
 const LOOK_MS = 100
 
+export type Living = { readonly pid: number; readonly command: string }
+
 export type Command = {
   readonly child: ChildProcess
   /** The first line of its output, past or to come, that matches. Rejects when it ends before. */
@@ -19,8 +21,8 @@ export type Command = {
   readonly output: () => string
   /** Exit status, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>
-  /** Command lines of the processes of this run that live. Linux only; elsewhere none. */
-  readonly living: () => Promise<readonly string[]>
+  /** The processes of this run that live. Linux only; elsewhere none is found. */
+  readonly living: () => Promise<readonly Living[]>
   /** Resolves when none lives any more; rejects with their names after `limitMs`. */
   readonly gone: (limitMs: number) => Promise<void>
 }
@@ -76,14 +78,16 @@ export function proofwire(args: readonly string[]): Command {
     gone: async (limitMs) => {
       const endAt = Date.now() + limitMs
       for (let left = await living(); left.length > 0; left = await living()) {
-        if (Date.now() > endAt) throw new Error(`still there: ${left.join('; ')}`)
+        if (Date.now() > endAt) {
+          throw new Error(`still there: ${left.map(({ command }) => command).join('; ')}`)
+        }
         await pause(LOOK_MS)
       }
     },
   }
 }
 
-async function processesWith(mark: string): Promise<readonly string[]> {
+async function processesWith(mark: string): Promise<readonly Living[]> {
   const pids = await readdir('/proc').catch(() => [])
   const found = await Promise.all(
     pids
@@ -92,7 +96,8 @@ async function processesWith(mark: string): Promise<readonly string[]> {
         // A process that ended meanwhile, or is not ours to read, is none of this run.
         const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
         if (!(await read('environ')).split('\0').includes(mark)) return []
-        return [(await read('cmdline')).replaceAll('\0', ' ').trim()]
+        const command = (await read('cmdline')).replaceAll('\0', ' ').trim()
+        return [{ pid: Number(pid), command }]
       }),
   )
   return found.flat()

@@ -242,8 +242,16 @@ function heardOf(random: Random, { at, from }: Script['lines'][number]): Play[] 
   return random.chance(0.1) ? [play, { ...play, at: play.at + random.index(2_000) }] : [play]
 }
 
-/** Plays some of the scripts to a market, until nothing more is to come or `steps` are over. */
-export function play(random: Random, all: readonly Script[], stage: Stage, steps: number): void {
+/**
+ * Plays some of the scripts to a market, until nothing more is to come or `steps` are over.
+ * @param answered Share of effects that the driver answers; the rest are lost in a crash of its own.
+ */
+export function play(
+  random: Random,
+  all: readonly Script[],
+  stage: Stage,
+  { steps, answered = 0.95 }: { readonly steps: number; readonly answered?: number },
+): void {
   const from = random.index(all.length)
   const cast = all.slice(from, from + 1 + random.index(8))
   const plays = cast.flatMap(({ lines }) => lines.flatMap((line) => heardOf(random, line)))
@@ -255,7 +263,7 @@ export function play(random: Random, all: readonly Script[], stage: Stage, steps
     if (!next) return
     stage.feed(next.input, Math.max(next.at, stage.now))
     for (const effect of stage.effects) {
-      const answer = random.chance(0.95) ? answerTo(random, cast, effect, stage) : null
+      const answer = random.chance(answered) ? answerTo(random, cast, effect, stage) : null
       if (answer) insert(plays, answer)
     }
   }
