@@ -1283,6 +1283,16 @@ export const settlementAbi = [
         "name": "until",
         "type": "uint256",
         "indexed": false
+      },
+      {
+        "name": "startedAt",
+        "type": "uint48",
+        "indexed": false
+      },
+      {
+        "name": "startSignature",
+        "type": "bytes",
+        "indexed": false
       }
     ],
     "anonymous": false

@@ -11,8 +11,9 @@ export type Challenge = {
   readonly requestId: Id
   readonly prover: Address
   readonly untilS: number
-  /** The slash: its calldata shows the start that the builder had withheld. */
-  readonly transactionHash: Hex
+  /** The start, which the builder may have kept to itself until now. */
+  readonly startedAt: number
+  readonly startSignature: Hex
 }
 
 /** One confirmed log. */
@@ -58,9 +59,9 @@ function meaningOf({ eventName, args, transactionHash }: SettlementLog): Meaning
       return { accounts: [prover], events: [event] }
     }
     case 'Challenged': {
-      const { requestId, prover, until } = args
-      const untilS = Number(until)
-      return { challenge: { requestId, prover: lower(prover), untilS, transactionHash } }
+      const { requestId, until, startedAt, startSignature } = args
+      const [prover, untilS] = [lower(args.prover), Number(until)]
+      return { challenge: { requestId, prover, untilS, startedAt, startSignature } }
     }
     case 'EscrowDeposited':
     case 'WithdrawalBegun':

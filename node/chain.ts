@@ -14,7 +14,7 @@ import type { Challenge } from './chain-events.ts'
 import { ChainLoop } from './chain-loop.ts'
 import { ChainWatcher, type Poll, type Rollback } from './chain-watcher.ts'
 import { type Conservation, conservation } from './conservation.ts'
-import { type AwardedRequest, type BidProof, Disputes, type WithheldStart } from './disputes.ts'
+import { type AwardedRequest, type BidProof, Disputes } from './disputes.ts'
 import { Funds } from './funds.ts'
 import type { Sent } from './intents.ts'
 import type { Log } from './log.ts'
@@ -59,7 +59,7 @@ export type ChainOptions = {
    * Our proof was committed, our builder kept the start to itself and now slashes: this is the
    * start.
    */
-  readonly onWithheldStart?: (start: WithheldStart) => void
+  readonly onWithheldStart?: (challenge: Challenge) => void
 }
 
 export type Health = {
@@ -172,7 +172,7 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
     firstBlock,
     onEvent: (event) => listener.hear(event),
     self: account,
-    onChallenge: (challenge) => void showStart(challenge, disputes, wiring),
+    onChallenge: (challenge) => wiring.onWithheldStart?.(challenge),
     onRollback: (ancestor) => transactions.undone(ancestor),
     onUndone: (rollback) => reportUndone(rollback, wiring),
   })
@@ -184,12 +184,6 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
     claimWindowS: params.claimWindowS,
   })
   return { account, loop, transactions, settling, watcher, disputes, listener }
-}
-
-async function showStart(challenge: Challenge, disputes: Disputes, wiring: Wiring): Promise<void> {
-  const start = await disputes.withheldStart(challenge)
-  if (start) wiring.onWithheldStart?.(start)
-  else wiring.log.error('challenged without being shown the start', { ...challenge })
 }
 
 function reportUndone(rollback: Rollback, { log, onDeepReorg }: Wiring): void {

@@ -3,12 +3,11 @@
  * it, slashes a prover that stayed silent, reports a builder that signed two awards or the wrong
  * one. Each may be asked for again, after a restart too, and happens once.
  */
-import { decodeFunctionData, encodeFunctionData, parseEventLogs, toHex } from 'viem/utils'
+import { encodeFunctionData, parseEventLogs, toHex } from 'viem/utils'
 import { settlementAbi } from '#contracts/abi'
 import type { Obligation, SignedAward } from '#protocol/effects'
 import { type Address, type Hex, type Id, type ProofRequest, ZERO_WORD } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
-import type { Challenge } from './chain-events.ts'
 import { dropped, type Sent } from './intents.ts'
 import type { Settlement } from './settlement.ts'
 import type { Transactions } from './transactions.ts'
@@ -25,16 +24,6 @@ export type BidProof = {
 }
 /** An award with the request it is for. */
 export type AwardedRequest = { readonly request: ProofRequest; readonly award: SignedAward }
-
-/** A start that its builder withheld until it slashed. */
-export type WithheldStart = {
-  readonly requestId: Id
-  readonly prover: Address
-  readonly startedAt: number
-  readonly signature: Uint8Array
-  /** The prover may claim until then. Seconds of block time. */
-  readonly untilS: number
-}
 
 export type DisputesOptions = {
   readonly settlement: Settlement
@@ -140,24 +129,6 @@ export class Disputes {
     const args = [request, award.message, toHex(award.signature), prover, better] as const
     const data = encodeFunctionData({ abi: settlementAbi, functionName: 'proveMisaward', args })
     return this.#send(`misaward/${award.id}`, data)
-  }
-
-  /**
-   * The start inside the slash that challenged us; `null` if the slash was sent through another
-   * contract.
-   */
-  async withheldStart(challenge: Challenge): Promise<WithheldStart | null> {
-    const { settlement, patiently } = this.#options
-    const { requestId, prover, untilS, transactionHash } = challenge
-    const ask = () => settlement.client.getTransaction({ hash: transactionHash })
-    const transaction = await patiently(ask)
-    if (transaction?.to?.toLowerCase() !== settlement.address) return null
-    const call = decodeFunctionData({ abi: settlementAbi, data: transaction.input })
-    if (call.functionName !== 'slash') return null
-    const [, , start, signature] = call.args
-    if (start.requestId !== requestId || start.prover.toLowerCase() !== prover) return null
-    const bytes = new Uint8Array(Buffer.from(signature.slice(2), 'hex'))
-    return { requestId, prover, startedAt: start.startedAt, signature: bytes, untilS }
   }
 
   async #slash(key: string, obligation: Obligation, atS: number): Promise<Sent> {

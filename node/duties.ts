@@ -4,7 +4,8 @@ import { isRefusal, openSigned } from '#protocol/envelope'
 import type { Market } from '#protocol/market'
 import type { Hex, Id } from '#protocol/schema'
 import type { Chain } from './chain.ts'
-import type { BidProof, WithheldStart } from './disputes.ts'
+import type { Challenge } from './chain-events.ts'
+import type { BidProof } from './disputes.ts'
 import type { ChainActions } from './engine.ts'
 import type { Sent } from './intents.ts'
 import type { Log } from './log.ts'
@@ -24,7 +25,7 @@ export type DutiesPorts = {
 export type Duties = {
   readonly actions: ChainActions
   /** Our builder kept the start to itself and now slashes: claim while the challenge lasts. */
-  readonly answerChallenge: (start: WithheldStart) => void
+  readonly answerChallenge: (challenge: Challenge) => void
 }
 
 export function createDuties({ chain, market, store, signer, log, slashes }: DutiesPorts): Duties {
@@ -89,7 +90,8 @@ export function createDuties({ chain, market, store, signer, log, slashes }: Dut
 
   return {
     actions,
-    answerChallenge: ({ requestId, prover, startedAt, signature }) => {
+    answerChallenge: ({ requestId, prover, startedAt, startSignature }) => {
+      const signature = Buffer.from(startSignature.slice(2), 'hex')
       const job = market.job(requestId)
       const acceptance = market.bidder?.pursuits.get(requestId)?.acceptance
       if (!job?.award || !acceptance) {

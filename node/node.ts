@@ -53,6 +53,8 @@ export type NodeOptions = {
   readonly keys: ReadonlyMap<Hex, VerificationKey>
   /** Set for a prover agent. */
   readonly prover?: { readonly desk: ProverDesk; readonly role: ProverRole }
+  /** Told all that the chain announces, beginning with what happened while the node was away. */
+  readonly onChain?: (event: ChainEvent) => void
   readonly log: Log
   /** The node cannot go on: its disk failed. */
   readonly onFatal: (error: unknown) => void
@@ -155,6 +157,7 @@ async function assemble(
   let engine: Engine | null = null
   const events = listeners<MarketEvent>(log)
   const chainEvents = listeners<ChainEvent>(log)
+  if (options.onChain) chainEvents.add(options.onChain)
   let answerChallenge: ReturnType<typeof createDuties>['answerChallenge'] = () => undefined
 
   const chain = await connectChain({

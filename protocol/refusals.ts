@@ -27,7 +27,6 @@ export type RefusalCode =
   | 'TURNS_UNANSWERED'
   | 'AUCTION_FULL'
   // Awards.
-  | 'WRONG_SIGNER'
   | 'AWARD_EARLY'
   | 'AWARD_LATE'
   | 'AWARD_SECRET'

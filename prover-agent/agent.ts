@@ -45,7 +45,7 @@ export type AgentPorts = {
   /** keccak256 of the code of verifiers it works for. */
   readonly verifierCodeHashes: readonly Hex[]
   /** Verifiers whose code is looked at before the first request names them. */
-  readonly verifiers?: readonly Address[]
+  readonly verifiers: readonly Address[]
   /** Longest that one attempt at a proof may take. ms. */
   readonly attemptLimitMs: number
   readonly backend: Backend
@@ -119,10 +119,10 @@ export class Agent {
   }
 
   /**
-   * The node runs: bidding begins, and jobs that a restart brought back get their lanes. Resolves when the chain
-   * was asked about `known`, the verifiers that requests are expected to name.
+   * The node runs: bidding begins, and jobs that a restart brought back get their lanes. Resolves when the
+   * verifiers that are known beforehand were looked at.
    */
-  attach(node: AgentNode, known: readonly Address[] = []): Promise<void> {
+  attach(node: AgentNode): Promise<void> {
     const { account, log, clock, verifierCodeHashes } = this.#ports
     const { market } = node
     const verifiers = new VerifierList({
@@ -133,7 +133,6 @@ export class Agent {
         log.info(isAllowed ? 'verifier allowed' : 'verifier refused', { verifier, codeHash }),
       onError: (verifier, error) => log.warn('cannot read a verifier', { verifier, error }),
     })
-    for (const verifier of this.#ports.verifiers ?? []) verifiers.standing(verifier)
     const { lanes, prices } = this
     const desk = new Desk({
       ...this.#ports,
@@ -152,7 +151,7 @@ export class Agent {
     })
     this.#attached = { node, desk, journal }
     this.lanes.open()
-    return verifiers.learn(known)
+    return verifiers.learn(this.#ports.verifiers)
   }
 
   /** Takes what the market announces. Never throws. */

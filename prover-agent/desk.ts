@@ -96,7 +96,11 @@ export class Desk implements ProverDesk {
     return decision.kind === 'quote' ? decision.quote : this.#decline(request, decision.reason)
   }
 
-  /** Asked when its turn has come: nothing of what was true when it bid has to be true any more. */
+  /**
+   * Asked when its turn has come: nothing of what was true when it bid has to be true any more. Each proof must
+   * still fit if it takes as long as the slowest measured; the head-room was for what has happened since the bid,
+   * and a proof that is late by less than a slot still saves its bond.
+   */
   readonly accepts = (request: ProofRequest, now: number): boolean => {
     const problem = this.#ports.unwell() ?? this.#misfit(request, now)
     if (problem === null) return true
@@ -131,13 +135,13 @@ export class Desk implements ProverDesk {
     )
     const promisedAt = own?.promisedAt ?? request.dueAt
     const asked: Held = { key, request, stage: 'accepted', promisedAt }
-    const times = this.#times('worst', now)
+    const times = this.#times('slowest', now)
     const fits = fitsBeforeDue(asked, certain, times, policy.deliveryAllowanceMs, now)
     return fits ? null : 'no lane is free in time'
   }
 
   /** How long each held job takes, and when it began. */
-  #times(kind: 'usual' | 'worst', now: number): LaneTimes {
+  #times(kind: 'usual' | 'slowest' | 'worst', now: number): LaneTimes {
     const { lanes, calibration, policy } = this.#ports
     return {
       lanes: lanes.count,
@@ -148,8 +152,13 @@ export class Desk implements ProverDesk {
         // Restored after the configuration changed: it holds its lane until it is due.
         if (!timing) return Math.max(0, request.dueAt - now)
         const elapsedMs = now - (lanes.running.get(key) ?? now)
-        const isUsual = kind === 'usual' && elapsedMs <= timing.p90Ms
-        return isUsual ? timing.p90Ms : worstMs(timing, policy)
+        const atLeast = {
+          usual: timing.p90Ms,
+          slowest: timing.maxMs,
+          worst: worstMs(timing, policy),
+        }
+        // What has taken longer already is the slow one.
+        return elapsedMs <= atLeast[kind] ? atLeast[kind] : worstMs(timing, policy)
       },
     }
   }

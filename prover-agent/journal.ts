@@ -165,7 +165,7 @@ export class Journal {
       requestId,
       payWei,
       ...(closesAt === undefined ? {} : { tookMs: deliveredAt - closesAt }),
-      ...(bid ? { priceWei: bid.priceWei, promiseMissedByMs: deliveredAt - bid.readyAt } : {}),
+      ...(bid ? { priceWei: bid.priceWei, afterPromiseMs: deliveredAt - bid.readyAt } : {}),
     })
   }
 }

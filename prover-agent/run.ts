@@ -105,9 +105,10 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
   const node = await startNode({
     ...nodeOptions(values, account.privateKey, bench.keys, log),
     prover: { desk: agent.desk, role: agent.role },
+    onChain: agent.hearChain,
     onFatal,
   })
-  await attach(agent, node, values.verifiers)
+  await attach(agent, node)
   const door = await openNodeDoor(node, values).catch(async (error: unknown) => {
     await node.stop()
     throw error
@@ -134,21 +135,16 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
   }
 }
 
-function attach(agent: Agent, node: RunningNode, verifiers: readonly string[]): Promise<void> {
+function attach(agent: Agent, node: RunningNode): Promise<void> {
   const { market, chain, clockWatch, metrics } = node
   node.onEvent(agent.hear)
-  node.onChain(agent.hearChain)
-  const view = {
+  return agent.attach({
     market,
     metrics,
     isChainHealthy: () => chain.health().healthy,
     clockOffsetMs: () => clockWatch.offset()?.offsetMs ?? null,
     codeHash: chain.codeHash,
-  }
-  return agent.attach(
-    view,
-    verifiers.map((address) => address.toLowerCase() as Address),
-  )
+  })
 }
 
 /** Bids no more, and resolves when what was bid for and accepted is done. */

@@ -146,14 +146,6 @@ const safetyKeys = {
   verifiers: list({
     of: 'addresses',
     doc:
-      'Verifiers to look at when the agent starts. Any other is looked at when a request first ' +
-      'names it, which takes longer than an auction: that request gets no bid.',
-    fallback: [],
-    example: '["0x…40 hex digits"]',
-  }),
-  verifiers: list({
-    of: 'addresses',
-    doc:
       'Verifiers to look up at the start. Others are looked up when a request first names them, ' +
       'which is too late for that request.',
     fallback: [],
@@ -231,10 +223,6 @@ export function checkAgentSettings(values: AgentSettings): readonly string[] {
   const bad = values.verifierCodeHashes.filter((hash) => !/^0x[0-9a-fA-F]{64}$/.test(hash))
   if (bad.length > 0) {
     problems.push(`verifierCodeHashes: ${bad.join(', ')} must be 0x and 64 hex digits.`)
-  }
-  const strange = values.verifiers.filter((each) => !/^0x[0-9a-fA-F]{40}$/.test(each))
-  if (strange.length > 0) {
-    problems.push(`verifiers: ${strange.join(', ')} must be 0x and 40 hex digits.`)
   }
   const strange = values.verifiers.filter((address) => !/^0x[0-9a-fA-F]{40}$/.test(address))
   if (strange.length > 0) {

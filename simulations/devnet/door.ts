@@ -33,7 +33,8 @@ type Status = {
   readonly addresses: readonly string[]
   readonly connectedPeers: number
   readonly subscribers: Readonly<Record<string, number>>
-  /** Block time the node has read, and what of our cover and bond is free. */
+  /** The newest block it has read. */
+  readonly chain: { readonly blockNumber: number }
   readonly free: { readonly coverWei: string; readonly bondWei: string }
   readonly problems: readonly string[]
 }

@@ -1,60 +1,42 @@
 /**
- * The devnet's processes and how each is set up: a chain with the contracts, a bootstrap node, a builder, prover
- * agents. All talk over loopback; this program only over their doors.
+ * The devnet's processes: a chain with the contracts, a bootstrap node, a builder, prover agents. All talk over
+ * loopback; this program only over their doors.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Address, Hex } from '#protocol/schema'
-import { type Actor, createActors } from './accounts.ts'
-import { CHAIN_ID, codeHash, fund, startChain } from './chain.ts'
-import { Door } from './door.ts'
-import { deposits, writeGenesis } from './genesis.ts'
-import { freePorts } from './ports.ts'
+import type { Hex } from '#protocol/schema'
+import { createActors } from './accounts.ts'
+import { fund, startChain } from './chain.ts'
+import type { Door } from './door.ts'
+import { writeGenesis } from './genesis.ts'
+import {
+  createMembers,
+  type Market,
+  type Member,
+  type MemberOptions,
+  memberNames,
+  ROOT,
+  type Settings,
+} from './members.ts'
 import type { Processes, Running } from './processes.ts'
 
-export type NetworkOptions = {
-  /** Keys, stores and logs lie here. */
-  readonly folder: string
-  readonly processes: Processes
-  readonly seed: string
-  readonly shape: string
-  /** Name of the shape's program; its keys are built. */
-  readonly programId: Hex
-  readonly provers: number
-  /** The last prover takes a job and stays silent. */
-  readonly hasStalling: boolean
-  /** Ends every wait. */
-  readonly signal: AbortSignal
-}
-
-/** Where the market lives on the chain. */
-export type Market = {
-  readonly settlement: Address
-  readonly bonds: Address
-  readonly verifier: Address
-  readonly blockNumber: number
-}
-
-export type Role = 'bootstrap' | 'builder' | 'prover' | 'stalling prover'
-/** A node or agent: what it is started with, again after a crash. */
-export type Member = Actor & { readonly role: Role; readonly settings: Settings }
+export type NetworkOptions = Pick<
+  MemberOptions,
+  'folder' | 'shape' | 'programId' | 'hasStalling' | 'signal'
+> & { readonly processes: Processes; readonly seed: string; readonly provers: number }
 
 export type Network = {
   readonly rpcUrl: string
   readonly market: Market
+  /** The bootstrap node, the builder, the provers. */
   readonly members: readonly Member[]
   /** The builder's. */
   readonly door: Door
-  /** Starts a member's process; resolves when it takes part. Its last process must be gone. */
+  /** Starts a member's process; resolves when it says that it runs. Its last process must be gone. */
   readonly start: (member: Member) => Promise<Running>
 }
 
-const ROOT = join(import.meta.dirname, '../..')
 const pathOf = (file: string): string => join(ROOT, file)
-/** What the stalling prover claims that a proof takes it. ms. */
-const BOAST_MS = 50
-
-type Settings = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
 /** TOML whose values are all JSON too. */
 const toToml = (settings: Settings): string =>
@@ -80,54 +62,24 @@ export async function buildShape(
   return programId
 }
 
-/** Starts the chain and deploys; the members are then started in their order, the first prover before others. */
+/** Starts the chain and deploys. The members are then to be started in their order, the first prover before others. */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
-  const { folder, processes, seed, shape, signal } = options
-  const provers = Array.from({ length: options.provers }, (_, i) => `prover-${i + 1}`)
-  const names = ['deployer', 'bootstrap', 'builder', ...provers]
+  const { folder, processes, seed, shape, provers } = options
+  const names = ['deployer', ...memberNames(provers)]
   const [deployer, ...actors] = await createActors(seed, names, folder)
   const { paramsFile, windowsFile } = await writeGenesis(folder)
   const rpcUrl = await startChain(processes)
-  await fund(
-    rpcUrl,
-    [deployer!, ...actors].map(({ address }) => address),
-  )
+  const accounts = [deployer!, ...actors].map(({ address }) => address)
+  await fund(rpcUrl, accounts)
   const keys = pathOf(`build/circuits/${shape}`)
   const market = await deploy(processes, rpcUrl, deployer!.keyFile, windowsFile, keys)
-  const [doorPort, bootstrapPort, builderPort] = (await freePorts(3)) as [number, number, number]
-  const common: Settings = {
-    ...{ rpcUrl, chainId: CHAIN_ID, settlement: market.settlement, paramsFile },
-    ...{ deploymentBlock: market.blockNumber, confirmations: 1, pollMs: 200, settleAfterMs: 500 },
-  }
-  const listenAt = (port: number): Settings => ({ listen: [`/ip4/127.0.0.1/tcp/${port}`] })
-  const key = join(keys, 'verification-key.json')
-  const agent: Settings = {
-    shapes: [shape],
-    verifierCodeHashes: [await codeHash(rpcUrl, market.verifier)],
-    verifiers: [market.verifier],
-    bondWei: deposits.bondWei.toString(),
-    doorPort: 0,
-  }
-  // One machine, one measurement: the first prover makes it, alone, and the others begin with it.
-  const measured = { calibrationFile: join(folder, 'prover-1', 'calibration.json') }
-  const settingsOf: Readonly<Record<Role, Settings>> = {
-    bootstrap: { ...listenAt(bootstrapPort), doorPort: 0 },
-    builder: { ...listenAt(builderPort), doorPort, programKeys: [key] },
-    prover: agent,
-    'stalling prover': { ...agent, ...(await stalling(folder, options.programId)) },
-  }
-  const members = actors.map((actor): Member => {
-    const role = roleOf(actor.name, options)
-    const own = { dataFolder: join(folder, actor.name), keyFile: actor.keyFile }
-    const known = role === 'prover' && actor.name !== 'prover-1' ? measured : {}
-    return { ...actor, role, settings: { ...common, ...settingsOf[role], ...known, ...own } }
-  })
+  const members = await createMembers(actors, { ...options, rpcUrl, market, paramsFile })
   let bootstrap: readonly string[] = []
   return {
     rpcUrl,
     market,
     members,
-    door: new Door(`http://127.0.0.1:${doorPort}`, signal),
+    door: members[1]!.door,
     start: async (member) => {
       const running = await startMember(processes, folder, member, bootstrap)
       if (member.role === 'bootstrap') bootstrap = await addressesOf(running)
@@ -135,27 +87,6 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     },
   }
 }
-
-function roleOf(name: string, { provers, hasStalling }: NetworkOptions): Role {
-  if (name === 'bootstrap' || name === 'builder') return name
-  return hasStalling && name === `prover-${provers}` ? 'stalling prover' : 'prover'
-}
-
-/** What makes a prover win its first job and never prove it: a boast, a low price, a program that does nothing. */
-async function stalling(folder: string, programId: Hex): Promise<Settings> {
-  const calibrationFile = join(folder, 'boast.json')
-  const boast = { version: 1, programs: { [programId]: { work: '1', recentMs: [BOAST_MS] } } }
-  await writeFile(calibrationFile, JSON.stringify(boast))
-  return {
-    ...{
-      backend: 'command',
-      command: [process.execPath, pathOf(STALLING_PROVER)],
-      calibrationFile,
-    },
-    ...{ bondWei: deposits.badBondWei.toString(), marginPercent: 0 },
-  }
-}
-const STALLING_PROVER = 'simulations/devnet/stalling-prover.ts'
 
 async function deploy(
   processes: Processes,

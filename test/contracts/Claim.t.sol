@@ -119,7 +119,7 @@ contract ClaimTest is Market {
 
     /// A builder that settles a mean receipt before the prover can claim wins nothing by it.
     function testMeanReceiptOfTheBuilderDoesNotReplaceAClaim(uint96 meanWei) public {
-        meanWei = uint96(bound(meanWei, 0, 3 ether));
+        meanWei = meanWei % 4 == 0 ? 1 ether : uint96(bound(meanWei, 0, 3 ether));
         vm.fee(20 gwei);
         Job memory it = job(1);
         bytes memory packed = pack(receipt(1, winner, meanWei), BUILDER_KEY);
@@ -132,6 +132,12 @@ contract ClaimTest is Market {
         // Gas is owed only where the receipt was mean.
         eq(settlement.creditOf(winner), meanWei < 1 ether ? 1 ether + gasWei : meanWei);
         settlement.settle(packed);
+        Started memory started = start(it, WINNER_KEY);
+        bytes memory proof = prove(it, winner);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.AlreadyResolved.selector, builder, winner, 1)
+        );
+        claim(it, started, proof);
         eq(settlement.creditOf(winner), meanWei < 1 ether ? 1 ether + gasWei : meanWei);
         eq(settlement.commitmentOf(it.requestId, winner).verified, true);
     }
@@ -154,10 +160,28 @@ contract ClaimTest is Market {
     function testGasIsPaidAtTheBaseFeeUpToTheCap(uint64 baseFeeWei) public {
         baseFeeWei = uint64(bound(baseFeeWei, 0, 1000 gwei));
         vm.fee(baseFeeWei);
-        Job memory it = claimed();
         uint256 feeWei = baseFeeWei < 50 gwei ? baseFeeWei : 50 gwei;
+        uint256 gasWei = settlement.CLAIM_GAS() * feeWei;
+        Job memory it = job(1);
         eq(it.request.claimBaseFeeCapWei, 50 gwei);
-        eq(settlement.creditOf(winner), 1 ether + settlement.CLAIM_GAS() * feeWei);
+        commit(it, winner, prove(it, winner));
+        Started memory started = start(it, WINNER_KEY);
+        bytes memory proof = prove(it, winner);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.Claimed(it.requestId, builder, winner, 1, 1 ether, gasWei);
+        claim(it, started, proof);
+        eq(settlement.creditOf(winner), 1 ether + gasWei);
+    }
+
+    /// A proof that came too late to be paid is not refunded either; it only keeps its bond.
+    function testLateProofIsNotPaidNorRefunded() public {
+        vm.fee(20 gwei);
+        Job memory it = job(1);
+        vm.warp(dueS(it) + COMMIT);
+        commit(it, winner, prove(it, winner));
+        claim(it, start(it, WINNER_KEY), prove(it, winner));
+        eq(settlement.creditOf(winner), 0);
+        eq(settlement.isResolved(builder, winner, 1), true);
     }
 
     /// As if delivered one slot before the commitment's block: -1, 0, +1 slots around promise and
@@ -238,6 +262,7 @@ contract ClaimTest is Market {
 
     function testAbsurdPriceDoesNotOverflow() public {
         ProofRequest memory terms = request(1);
+        terms.claimBaseFeeCapWei = type(uint64).max;
         Job memory it = job(terms);
         it.award.priceWei = type(uint128).max;
         it.awardId = digest(hash(it.award));

@@ -140,10 +140,12 @@ contract SlashTest is Market {
         Job memory it = job(1);
         commit(it, winner, prove(it, winner));
         Started memory started = start(it, WINNER_KEY);
-        uint256 challengedAt = dueS(it) + 2 * W + laterS;
+        uint256 challengedAt = dueS(it) + 2 * W + bound(laterS, 0, W);
         vm.warp(challengedAt);
         vm.expectEmit(address(settlement));
-        emit ISettlement.Challenged(it.requestId, winner, challengedAt + W);
+        emit ISettlement.Challenged(
+            it.requestId, winner, challengedAt + W, started.start.startedAt, started.startSignature
+        );
         slash(it, started);
         eq(bondOf(winner), BOND);
         eq(settlement.isResolved(builder, winner, 1), false);
@@ -162,6 +164,25 @@ contract SlashTest is Market {
             abi.encodeWithSelector(ISettlement.AlreadyResolved.selector, builder, winner, 1)
         );
         slash(it, started);
+    }
+
+    /// Nobody has to keep proofs for ever: a slash that did not begin by dueAt + 3 W is lost, and
+    /// one that met a commitment by then is finished later.
+    function testSlashMustBeginWithinItsWindow(bool committed) public {
+        Job memory it = job(1);
+        if (committed) commit(it, winner, "rubbish");
+        Started memory started = start(it, WINNER_KEY);
+        uint256 lastS = dueS(it) + 3 * W;
+        vm.warp(lastS + 1);
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.WindowClosed.selector, lastS, lastS + 1));
+        slash(it, started);
+        vm.warp(lastS);
+        slash(it, started);
+        uint256 slashedWei = BOND - it.request.bondWei;
+        eq(bondOf(winner), committed ? BOND : slashedWei);
+        vm.warp(lastS + W + 1);
+        if (committed) slash(it, started);
+        eq(bondOf(winner), slashedWei);
     }
 
     function testChallengeThatIsNotAnsweredEndsInTheSlash() public {

@@ -3,10 +3,13 @@
  * transactions, 21,000 and calldata included.
  */
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import {
   type Abi,
   type Address,
   createTestClient,
+  encodeDeployData,
   encodeFunctionData,
   type Hex,
   hashTypedData,
@@ -19,9 +22,9 @@ import {
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import { bondsAbi, settlementAbi } from '#contracts/abi'
 import { forgeEnvironment, foundryBinary } from '#contracts/build'
-import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
-import { type Kind, type Message, schema } from '#protocol/schema'
-import { type Anvil, devKeys, startAnvil } from '#test/support/anvil'
+import { defaultWindows } from '#contracts/deploy'
+import { type Kind, type Message, schema, ZERO_ADDRESS } from '#protocol/schema'
+import { type Anvil, startAnvil } from '#test/support/anvil'
 
 /** A deterministic account for a name: same addresses, same calldata, same gas in every run. */
 export const account = (name: string): PrivateKeyAccount =>
@@ -38,43 +41,53 @@ export type Cost = { readonly gas: number }
 /** Anyone: the node signs for it. */
 type Sender = { readonly address: Address }
 
-const deployerKey = devKeys[0]!
+/**
+ * Compiles one file, apart from everything else: what the optimiser makes of a contract depends a
+ * little on what is compiled beside it, and a figure must not.
+ */
+async function compiled(file: string): Promise<{ abi: Abi; bytecode: Hex }> {
+  const name = basename(file, '.sol')
+  const paths = ['--out', `build/gas/${name}`, '--cache-path', `build/gas/${name}.cache`]
+  const run = spawnSync(foundryBinary('forge'), ['build', '--force', file, ...paths], {
+    env: forgeEnvironment(),
+    encoding: 'utf8',
+  })
+  if (run.status !== 0) throw new Error(`forge build failed:\n${run.stdout}${run.stderr}`)
+  const text = await readFile(`build/gas/${name}/${name}.sol/${name}.json`, 'utf8')
+  const { abi, bytecode } = JSON.parse(text)
+  return { abi, bytecode: bytecode.object }
+}
 
 /** One market, one chain. */
 export class Chain {
-  readonly market: Deployment
+  settlementAddress: Address = ZERO_ADDRESS
   readonly windows = defaultWindows
   readonly client: ReturnType<typeof connect>
   readonly #anvil: Anvil
   /** Instant of the job being built, s; every job moves it on. */
   nowS = 1_800_000_100
 
-  private constructor(anvil: Anvil, market: Deployment) {
+  private constructor(anvil: Anvil) {
     this.#anvil = anvil
     this.client = connect(anvil.rpcUrl)
-    this.market = market
   }
 
   static async start(): Promise<Chain> {
-    const anvil = await startAnvil({ args: ['--timestamp', '1800000000'] })
-    return new Chain(anvil, await deploy(anvil.rpcUrl, deployerKey, defaultWindows))
+    const chain = new Chain(await startAnvil({ args: ['--timestamp', '1800000000'] }))
+    chain.settlementAddress = await chain.deploy('contracts/src/Settlement.sol', [defaultWindows])
+    return chain
   }
 
   stop(): Promise<void> {
     return this.#anvil.stop()
   }
 
-  /** Deploys a contract of `contracts/src`. */
-  async deploy(name: string, args: readonly unknown[]): Promise<Address> {
-    return (await deployArtifact(this.#anvil.rpcUrl, deployerKey, name, args)).address
-  }
-
-  /** Deploys a contract of `test/contracts`, from the file of its name. */
-  async deployOfTests(name: string): Promise<Address> {
-    const build = ['build', `test/contracts/${name}.sol`]
-    const run = spawnSync(foundryBinary('forge'), build, { env: forgeEnvironment() })
-    if (run.status !== 0) throw new Error(`forge build failed:\n${run.stdout}${run.stderr}`)
-    return this.deploy(name, [])
+  /** Deploys the contract that the file is named after. */
+  async deploy(file: string, args: readonly unknown[]): Promise<Address> {
+    const { abi, bytecode } = await compiled(file)
+    const data = encodeDeployData({ abi, bytecode, args })
+    const receipt = await this.#mined(account('deployer'), null, data)
+    return receipt.contractAddress!.toLowerCase() as Address
   }
 
   /** Signs one of our messages with `by`. 65 bytes: r, s, v. */
@@ -95,19 +108,24 @@ export class Chain {
   ): Promise<Cost> {
     const abi = settlementAbi as Abi
     const data = encodeFunctionData({ abi, functionName, args })
-    return this.#cost(from, this.market.settlement, data, valueWei, atS)
+    return this.#cost(from, this.settlementAddress, data, valueWei, atS)
   }
 
   /** Deposits a prover's bond. */
   async deposit(prover: Address, valueWei: bigint): Promise<Cost> {
     const args = [prover, 0] as const
     const data = encodeFunctionData({ abi: bondsAbi, functionName: 'deposit', args })
-    return this.#cost(account('payer'), this.market.bonds, data, valueWei, 0)
+    return this.#cost(account('payer'), await this.#bonds(), data, valueWei, 0)
+  }
+
+  #bonds(): Promise<Address> {
+    const address = this.settlementAddress
+    return this.client.readContract({ address, abi: settlementAbi, functionName: 'bonds' })
   }
 
   #typed<K extends Kind>(kind: K, message: Message<K>) {
-    const { chainId, settlement: verifyingContract } = this.market
-    const domain = { name: 'Proofwire', version: '1', chainId, verifyingContract }
+    const verifyingContract = this.settlementAddress
+    const domain = { name: 'Proofwire', version: '1', chainId: 31_337, verifyingContract }
     return { domain, types: schema, primaryType: kind, message } as Parameters<
       PrivateKeyAccount['signTypedData']
     >[0]
@@ -119,7 +137,7 @@ export class Chain {
     return { gas: Number(receipt.gasUsed) }
   }
 
-  async #mined(from: Sender, to: Address, data: Hex, valueWei: bigint) {
+  async #mined(from: Sender, to: Address | null, data: Hex, valueWei = 0n) {
     await this.client.setBalance({ address: from.address, value: 10n ** 21n })
     // The node estimates and signs nothing: it takes the sender at its word.
     await this.client.impersonateAccount({ address: from.address })

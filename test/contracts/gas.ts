@@ -12,7 +12,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { concatHex, type Hex } from 'viem'
-import { buildContracts } from '#contracts/build'
 import { account, Chain, type Cost } from './chain.ts'
 import {
   awardedJob,
@@ -27,6 +26,7 @@ import {
 } from './jobs.ts'
 
 const snapshotFile = join(import.meta.dirname, 'snapshots/gas.json')
+const tableVerifier = 'contracts/src/verifiers/TableVerifier.sol'
 const BATCH = 32
 const ETHER = 10n ** 18n
 
@@ -93,7 +93,7 @@ async function measureTableClaim(chain: Chain): Promise<Figures> {
   const text = readFileSync(join(import.meta.dirname, '../vectors/table-proof.json'), 'utf8')
   const { key, wordCount, publicInputsHash, payee, proof } = JSON.parse(text)
   const ic = [0, 2, 4, 6].map((place) => key.ic.slice(place, place + 2))
-  const verifier = await chain.deploy('TableVerifier', [{ ...key, ic }, BigInt(wordCount)])
+  const verifier = await chain.deploy(tableVerifier, [{ ...key, ic }, BigInt(wordCount)])
   await chain.settlement({ address: payee }, 'setSigner', [winner.address])
   const table: Prover = { verifier, address: payee, signer: winner, publicInputsHash, proof }
   const pair = [table, boundProver(backup, verifier)] as const
@@ -108,10 +108,9 @@ async function measureTableClaim(chain: Chain): Promise<Figures> {
 
 /** Deploys, runs everything once, and gives the figures by name. */
 async function measure(): Promise<Figures> {
-  buildContracts()
   const chain = await Chain.start()
   try {
-    const verifier = await chain.deployOfTests('BoundVerifier')
+    const verifier = await chain.deploy('test/contracts/BoundVerifier.sol', [])
     await chain.settlement(builder, 'depositEscrow', [builder.address], { valueWei: 9n * ETHER })
     await chain.deposit(winner.address, 9n * ETHER)
     await chain.deposit(backup.address, 9n * ETHER)

@@ -67,6 +67,7 @@ export async function scene({
     },
     lanes: 1,
     verifierCodeHashes: [CODE],
+    verifiers: [],
     attemptLimitMs: 60_000,
     backend,
     calibration,

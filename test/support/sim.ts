@@ -131,3 +131,30 @@ function proverOptions(name: string, traits: ProverTraits): ActorOptions {
 /** An actor's events of one kind. */
 export const eventsOf = <K extends MarketEvent['kind']>(actor: Actor, kind: K) =>
   actor.events.filter((event): event is Extract<MarketEvent, { kind: K }> => event.kind === kind)
+
+export const MILLI = ETHER / 1_000n
+/** Alice asks less than Bob, who asks less than Carol. */
+export const three = {
+  alice: { priceWei: MILLI },
+  bob: { priceWei: 2n * MILLI },
+  carol: { priceWei: 3n * MILLI },
+}
+
+export const credit = (market: SimMarket, name: string): bigint =>
+  market.world.chain.balance(addressOf(name)).creditWei
+export const bond = (market: SimMarket, name: string): bigint =>
+  market.world.chain.balance(addressOf(name)).bondWei
+/** How the jobs ended that this actor heard of. */
+export const outcomes = (actor: Actor): string[] =>
+  eventsOf(actor, 'ended').map(({ outcome }) => outcome)
+export const everybody = (market: SimMarket): Actor[] => [...market.world.actors.values()]
+
+/** One job from start to the end of every window. */
+export function runJob(options: MarketOptions, terms: Partial<ProofRequest> = {}) {
+  const market = new SimMarket(options)
+  const { totalWei } = market.world.chain
+  const id = market.ask(terms)
+  market.runOut()
+  if (market.world.chain.totalWei !== totalWei) throw new Error('wei was made or lost')
+  return { market, id }
+}

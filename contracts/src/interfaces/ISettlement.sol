@@ -84,8 +84,15 @@ interface ISettlement is IMessages {
         uint256 gasWei
     );
     /// @notice A slash met a commitment: its prover may claim until `until` (block timestamp, s);
-    /// then slash again.
-    event Challenged(bytes32 indexed requestId, address indexed prover, uint256 until);
+    /// then slash again. It shows the start, with which the prover can claim: its builder may have
+    /// kept that to itself until now.
+    event Challenged(
+        bytes32 indexed requestId,
+        address indexed prover,
+        uint256 until,
+        uint48 startedAt,
+        bytes startSignature
+    );
     event Slashed(
         bytes32 indexed requestId,
         address indexed builder,
@@ -183,7 +190,8 @@ interface ISettlement is IMessages {
     /// from dueAt + 2 W on: half to the first prover of the same award whose claim the chain
     /// verified, the rest burnt; all burnt without one. A prover that committed in time and could
     /// not claim (its start was withheld) is challenged first: this call shows it the start, and it
-    /// has W to claim. Anyone may send it.
+    /// has W to claim. The first call must come by dueAt + 3 W: nobody has to keep proofs for ever.
+    /// Anyone may send it.
     function slash(
         ProofRequest calldata request,
         bytes calldata acceptanceSignature,

@@ -37,13 +37,14 @@ abstract contract Obligations is Receipts {
         (address builder, address prover, uint64 nonce) =
             (request.builder, start.prover, request.nonce);
         if (_isResolved(builder, prover, nonce)) revert AlreadyResolved(builder, prover, nonce);
-        if (_challenge(requestId, prover, request.dueAt)) return;
+        if (_challenge(requestId, openS, request.dueAt, start, startSignature)) return;
 
         _resolve(builder, prover, nonce);
         // Without backups there is nobody to look for.
         address rescuer = request.backups == 0 ? address(0) : _rescuers[start.awardId];
-        // Nobody is its own rescuer, and no builder gains by a slash.
-        if (rescuer == prover || rescuer == builder) rescuer = address(0);
+        // No builder gains by a slash. (The slashed prover is no rescuer: its claim would have
+        // resolved.)
+        if (rescuer == builder) rescuer = address(0);
         uint256 bondWei = request.bondWei;
         uint256 rewardWei = rescuer == address(0) ? 0 : bondWei / 2;
         uint256 burntWei_;
@@ -98,17 +99,29 @@ abstract contract Obligations is Receipts {
     }
 
     /// @dev A prover with a proof committed in time is shown the start before it is slashed: W to
-    /// claim.
+    /// claim. Whoever slashes must begin within W: a prover cannot keep its proofs for ever.
     /// @return begun Whether that has just begun. Reverts while it lasts.
-    function _challenge(bytes32 requestId, address prover, uint48 dueAt)
-        private
-        returns (bool begun)
-    {
-        Commitment memory commitment = _commitments[requestId][prover];
-        if (!_inTime(commitment, dueAt)) return false;
+    function _challenge(
+        bytes32 requestId,
+        uint256 openS,
+        uint48 dueAt,
+        Start calldata start,
+        bytes calldata startSignature
+    ) private returns (bool begun) {
+        Commitment storage stored = _commitments[requestId][start.prover];
+        Commitment memory commitment = stored;
         if (commitment.challengedAt == 0) {
-            _commitments[requestId][prover].challengedAt = uint40(block.timestamp);
-            emit Challenged(requestId, prover, block.timestamp + _claimWindowS);
+            uint256 lastS = openS + _claimWindowS;
+            if (block.timestamp > lastS) revert WindowClosed(lastS, block.timestamp);
+            if (!_inTime(commitment, dueAt)) return false;
+            stored.challengedAt = uint40(block.timestamp);
+            emit Challenged(
+                requestId,
+                start.prover,
+                block.timestamp + _claimWindowS,
+                start.startedAt,
+                startSignature
+            );
             return true;
         }
         uint256 untilS = commitment.challengedAt + _claimWindowS;

@@ -1,6 +1,6 @@
 import { toFunctionSelector } from 'viem/utils'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { WithheldStart } from '#node/disputes'
+import type { Challenge } from '#node/chain-events'
 import { bidPath, bidsRoot } from '#protocol/auction'
 import type { Obligation, SignedBid } from '#protocol/effects'
 import type { Address } from '#protocol/schema'
@@ -33,7 +33,7 @@ describe('disputes', () => {
   let chain: MarketChain
   let seller: Watched
   let buyer: Watched
-  let withheld: PromiseWithResolvers<WithheldStart>
+  let withheld: PromiseWithResolvers<Challenge>
   beforeEach(async () => {
     chain = await startMarket()
     await chain.anvil.request('anvil_setCode', verifier, lenientVerifier())
@@ -87,10 +87,10 @@ describe('disputes', () => {
     await seller.chain.commitProof(job.requestId, proof)
     const slashed = buyer.chain.slash(job, slashableS(job))
     await chain.mineAt(slashableS(job))
-    const { untilS, startedAt, signature } = await withheld.promise
-    expect({ startedAt, signature }).toEqual({
+    const { untilS, startedAt, startSignature } = await withheld.promise
+    expect({ startedAt, startSignature }).toEqual({
       startedAt: job.start.message.startedAt,
-      signature: job.start.signature,
+      startSignature: `0x${Buffer.from(job.start.signature).toString('hex')}`,
     })
     expect(seller.events.some((event) => event.kind === 'slashed')).toBe(false)
     await chain.mineAt(untilS + 1)
@@ -132,7 +132,7 @@ describe('disputes', () => {
     await chain.mineAt(slashableS(job))
     const first = await withheld.promise
     await seller.stop()
-    const again = Promise.withResolvers<WithheldStart>()
+    const again = Promise.withResolvers<Challenge>()
     seller = await chain.connect(prover, { onWithheldStart: again.resolve })
     expect(await again.promise).toEqual(first)
   })

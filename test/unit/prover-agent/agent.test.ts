@@ -53,8 +53,11 @@ describe('an agent bids', () => {
   })
 
   test('from the first request of a verifier that was looked up at the start', async () => {
-    const { agent, bids, node } = await scene({ attached: false })
-    await agent.attach(node, [terms().verifier])
+    const { agent, bids, node } = await scene({
+      attached: false,
+      verifiers: [terms().verifier],
+    })
+    await agent.attach(node)
     expect(bids(1)).not.toBeNull()
   })
 

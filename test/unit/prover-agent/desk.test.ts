@@ -65,14 +65,14 @@ describe('a job that was won', () => {
   test('is not accepted when its turn comes too late', async () => {
     const set = await scene()
     const { asked } = win(set, 1)
-    expect(turn(set, asked.id, DUE_AT - 250 - 1.5 * SLOWEST + 1)).toEqual(['abort'])
+    expect(turn(set, asked.id, DUE_AT - 250 - SLOWEST + 1)).toEqual(['abort'])
   })
 
   test('is accepted beside another only when both are done in time', async () => {
     const set = await scene()
     const [first, second] = [win(set, 1), win(set, 2)]
     // Its backup's turn, long after: the two in a row would not fit any more.
-    const late = DUE_AT - 250 - 3 * SLOWEST + 1
+    const late = DUE_AT - 250 - 2 * SLOWEST + 1
     expect(turn(set, first.asked.id, late)).toContain('accept')
     expect(turn(set, second.asked.id, late)).toEqual(['abort'])
   })
@@ -88,7 +88,7 @@ describe('a job that was won', () => {
       set.tell()
       return asked
     }
-    const late = DUE_AT - 250 - 1.5 * SLOWEST
+    const late = DUE_AT - 250 - SLOWEST
     const free = await scene()
     const asked = asBackup(free, 1)
     expect(free.lines.at(-1)).toContain('named as a backup')

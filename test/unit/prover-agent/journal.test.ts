@@ -128,7 +128,7 @@ describe('figures', () => {
       'delivered a proof',
       'paid',
     ])
-    expect(lines[1]).toMatchObject({ promiseMissedByMs: 40, payWei: String(MILLI) })
+    expect(lines[1]).toMatchObject({ afterPromiseMs: 40, payWei: String(MILLI) })
   })
 
   test('count what others get as theirs', () => {
