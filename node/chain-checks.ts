@@ -9,6 +9,12 @@ import type { Address, Hex } from '#protocol/schema'
 import { domainSeparator } from '#protocol/signature'
 import { answerOf, isRpcError, lineOf } from './rpc-errors.ts'
 
+/** What the node was told does not fit the chain. The message says what to do. */
+export class ChainError extends Error {
+  override readonly name = 'ChainError'
+  readonly code = 'CHAIN'
+}
+
 export type Expected = {
   readonly rpcUrl: string
   readonly expectedChainId: number
@@ -29,8 +35,8 @@ async function ask<T>(rpcUrl: string, answer: Promise<T>): Promise<T> {
     return await answer
   } catch (error) {
     if (!isRpcError(error)) throw error
-    const what = `the chain's RPC at ${hostOf(rpcUrl)} does not answer: ${lineOf(error)}`
-    throw new Error(`${what}. Is that node running, and is chain.rpcUrl right?`, { cause: error })
+    const what = `the chain's RPC at ${hostOf(rpcUrl)} does not answer: ${lineOf(error).replace(/\.$/, '')}`
+    throw new ChainError(`${what}. Is that node running, and is rpcUrl right?`, { cause: error })
   }
 }
 
@@ -44,12 +50,12 @@ export async function checkMarket(client: PublicClient, expected: Expected): Pro
   const chainId = await ask(rpcUrl, client.getChainId())
   if (chainId !== expectedChainId) {
     const what = `the RPC at ${hostOf(rpcUrl)} serves chain ${chainId}, not ${expectedChainId}`
-    throw new Error(`${what}. Set chain.rpcUrl or chain.id.`)
+    throw new ChainError(`${what}. Set rpcUrl or chainId.`)
   }
   const code = await ask(rpcUrl, client.getCode({ address }))
   if (!code || code === '0x') {
     const what = `there is no contract at ${address} on chain ${chainId}`
-    throw new Error(`${what}. Set chain.settlement to the market's Settlement, or deploy one.`)
+    throw new ChainError(`${what}. Set settlement to the market's Settlement, or deploy one.`)
   }
   const settlement = { address, abi: settlementAbi } as const
   const [windows, claimGas, separator, bonds] = await ask(
@@ -76,7 +82,7 @@ export async function checkMarket(client: PublicClient, expected: Expected): Pro
   if (differences.length > 0) {
     const list = differences.map(([name, theirs, ours]) => `${name} ${theirs} there, ${ours} here`)
     const what = `the contract at ${address} has other rules: ${list.join('; ')}`
-    throw new Error(`${what}. Use the market's own parameters, or another market.`)
+    throw new ChainError(`${what}. Use the market's own parameters, or another market.`)
   }
   return bonds.toLowerCase() as Address
 }
@@ -100,7 +106,7 @@ export async function deploymentBlock(
     } catch (error) {
       if (answerOf(error) === null) return ask(rpcUrl, Promise.reject(error))
       const what = `the RPC at ${hostOf(rpcUrl)} does not keep old state: ${answerOf(error)}`
-      throw new Error(`${what}. Set chain.deploymentBlock to the block of the deployment.`)
+      throw new ChainError(`${what}. Set deploymentBlock to the block of the deployment.`)
     }
   }
   return Number(low)

@@ -5,8 +5,10 @@
  * RPC shows it, and what was announced from one that left it is reported. Announcements can repeat
  * after a crash; they never get lost.
  */
+
 import type { ChainEvent } from '#protocol/effects'
 import type { Address, Hex } from '#protocol/schema'
+import { ChainError } from './chain-checks.ts'
 import { type Challenge, type Sighting, sightingsOf } from './chain-events.ts'
 import type { Log } from './log.ts'
 import { answerOf } from './rpc-errors.ts'
@@ -131,7 +133,7 @@ export class ChainWatcher {
     const last = place?.window.at(-1)
     if (last && (await watcher.#ancestor()) === null) {
       const what = `the data folder remembers block ${last.number} as ${last.hash}`
-      throw new Error(`${what}, which this chain does not have; use a new data folder for it`)
+      throw new ChainError(`${what}, which this chain does not have; use a new data folder for it`)
     }
     return watcher
   }

@@ -188,7 +188,7 @@ async function openParts(wiring: Wiring, sender: Sender, account: Address): Prom
 
 function reportUndone(rollback: Rollback, { log, onDeepReorg }: Wiring): void {
   if (rollback.undone.length === 0) return
-  log.error('the chain took back what was confirmed; raise chain.confirmations', rollback)
+  log.error('the chain took back what was confirmed; raise confirmations', rollback)
   onDeepReorg?.(rollback)
 }
 

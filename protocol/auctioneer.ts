@@ -6,7 +6,7 @@
 import type { Accounts } from './accounts.ts'
 import { bidPath, bidsRoot, type OpenedBid, rank } from './auction.ts'
 import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
-import { extraCoverWei, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
+import { extraCoverWei, isDelivered, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
@@ -174,8 +174,8 @@ export class Auctioneer {
     if (!existing && !isTurn) return ignore('NOT_YOUR_TURN')
     const { bondWei, dueAt } = job.request.message
     if (!existing) {
-      // [IGNORE] JOB_ENDED: there is time left.
-      if (job.outcome || now > dueAt) return ignore('JOB_ENDED')
+      // [IGNORE] JOB_ENDED: there is time left, and no proof yet.
+      if (job.outcome || isDelivered(job) || now > dueAt) return ignore('JOB_ENDED')
       // [IGNORE] BOND_NOT_FREE: nothing else took its bond since it bid.
       if (this.#accounts.freeBondWei(prover) < bondWei) return ignore('BOND_NOT_FREE')
       // [IGNORE] BUILDER_UNCOVERED: the builder could pay it beside those it started before.
@@ -326,7 +326,3 @@ export class Auctioneer {
 
 /** How many turns long the first turn after a restart is: provers must dial again. */
 const RECONNECT_TURNS = 4
-
-/** Whether the job has a proof. */
-export const isDelivered = (job: Job): boolean =>
-  [...job.obligations.values()].some(({ receipt }) => receipt !== null)

@@ -9,10 +9,9 @@
 import type { Accounts } from './accounts.ts'
 import { lineUp } from './auction.ts'
 import type { Emit } from './auctioneer.ts'
-import { isDelivered } from './auctioneer.ts'
 import type { JobBook } from './book.ts'
 import type { SignedAcceptance, SignedReceipt } from './effects.ts'
-import { closesForGoodAt, extraCoverWei, type Job, promiseOf } from './job.ts'
+import { closesForGoodAt, extraCoverWei, isDelivered, type Job, promiseOf } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import type { Address, Hex, Id, ProofRequest } from './schema.ts'
@@ -265,7 +264,8 @@ export class Bidder {
    * bond be taken, our proof and acceptance are what answers it. ms since the Unix epoch.
    */
   keepUntil(job: Job): number {
-    const isBound = this.pursuits.get(job.id)?.acceptance && !job.obligations.get(this.#self)?.resolution
+    const isBound =
+      this.pursuits.get(job.id)?.acceptance && !job.obligations.get(this.#self)?.resolution
     return isBound ? closesForGoodAt(job, this.#params) : 0
   }
 

@@ -6,7 +6,7 @@
 import type { Accounts } from './accounts.ts'
 import { lineUp } from './auction.ts'
 import type { SignedRequest } from './effects.ts'
-import { bondsHeld, closesForGoodAt, coverHeldWei, isClosed, type Job } from './job.ts'
+import { bondsHeld, closesForGoodAt, coverHeldWei, isClosed, isDelivered, type Job } from './job.ts'
 import type { Params } from './params.ts'
 import type { Address, Id } from './schema.ts'
 import type { Standing } from './standing.ts'
@@ -49,7 +49,7 @@ export class JobBook {
     return id && this.#jobs.get(id)?.request
   }
 
-  /** How many jobs of this builder have no outcome yet. */
+  /** How many jobs of this builder have neither a proof nor an outcome yet. */
   openRequests(builder: Address): number {
     return this.#open.get(builder)?.size ?? 0
   }
@@ -85,7 +85,8 @@ export class JobBook {
       this.#accounts.bonds.set(`${job.id}/${prover}`, prover, wei)
     this.#accounts.cover.set(job.id, builder, coverHeldWei(job, this.#params))
     const open = this.#open.get(builder) ?? new Set<Id>()
-    if (job.outcome) open.delete(job.id)
+    // A delivered job waits for its settlement only, which may take its prover half an hour.
+    if (job.outcome || isDelivered(job)) open.delete(job.id)
     else open.add(job.id)
     if (open.size > 0) this.#open.set(builder, open)
     else this.#open.delete(builder)

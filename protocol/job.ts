@@ -243,6 +243,10 @@ export function takeReceipt(
 export const repeated = (first: { readonly id: Id }, second: { readonly id: Id }) =>
   first.id === second.id ? 'DUPLICATE' : 'EQUIVOCATION'
 
+/** Whether the job has a proof: the builder gave a receipt for one. */
+export const isDelivered = (job: Job): boolean =>
+  [...job.obligations.values()].some(({ receipt }) => receipt !== null)
+
 /** Records what the chain did with one prover's obligation; a payment settles the job. */
 export function resolve(
   job: Job,
@@ -278,10 +282,9 @@ export function endsAt(job: Job, params: Params): number {
 /** Ends the job when its time is over. Returns the outcome if it ended now. */
 export function endInTime(job: Job, now: number, params: Params): JobOutcome | null {
   if (job.outcome || now <= endsAt(job, params)) return null
-  const started = [...job.obligations.values()]
-  const isDelivered = started.some(({ receipt }) => receipt !== null)
   // A receipt in hand is the prover's money; when it takes it is its own affair.
-  job.outcome = started.length === 0 ? 'void' : isDelivered ? 'settled' : 'defaulted'
+  const ended = isDelivered(job) ? 'settled' : 'defaulted'
+  job.outcome = job.obligations.size === 0 ? 'void' : ended
   return job.outcome
 }
 

@@ -130,9 +130,7 @@ export class Desk implements ProverDesk {
     const all = this.held(now)
     const own = all.find((held) => held.key === key)
     // Bids give way to what is certain; a backup, which was not counted, gives way to auctions won besides.
-    const certain = all.filter(
-      (held) => held !== own && (held.stage === 'won' ? !own : held.stage !== 'bid'),
-    )
+    const certain = all.filter(({ stage }) => stage === 'accepted' || (stage === 'won' && !own))
     const promisedAt = own?.promisedAt ?? request.dueAt
     const asked: Held = { key, request, stage: 'accepted', promisedAt }
     const times = this.#times('slowest', now)

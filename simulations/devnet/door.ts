@@ -39,6 +39,20 @@ type Status = {
   readonly problems: readonly string[]
 }
 
+/** What the devnet reads of a wanted proof; `node/wanted-record.ts` has all of it. */
+export type WantedView = {
+  readonly status: 'open' | 'delivered' | 'failed'
+  readonly requests: readonly {
+    readonly requestId: Id
+    readonly starts: readonly {
+      readonly prover: Address
+      readonly deliveredAt: number | null
+      readonly paid: { readonly transactionHash: Hex } | null
+      readonly slashed: { readonly transactionHash: Hex } | null
+    }[]
+  }[]
+}
+
 export class Door {
   readonly url: string
   readonly #signal: AbortSignal
@@ -74,7 +88,7 @@ export class Door {
   }
 
   /** What became of a wanted proof. */
-  wanted(wantedId: string): Promise<{ readonly status: 'open' | 'delivered' | 'failed' }> {
+  wanted(wantedId: string): Promise<WantedView> {
     return rpc(this.url, 'proofwire_wanted', { wantedId })
   }
 

@@ -40,8 +40,10 @@ export const terms = {
   /** A proof sells for about 3e13 wei here: a second past the promise costs a thirtieth of it. */
   latenessWeiPerMs: GWEI / 10n,
   softDueInMs: 6_000,
-  /** Room for a silent winner and two backups on a slow machine, and short enough to watch a default. */
-  dueInMs: 16_000,
+  /** Of the first job: room for a silent winner and two backups, and short enough to watch the slash. */
+  firstDueInMs: 16_000,
+  /** Of the others: provers that were called as backups may have a proof to finish before. */
+  dueInMs: 30_000,
   backups: 2,
   /** anvil starts at one gwei, and its empty blocks only lower that. */
   claimBaseFeeCapWei: 2n * GWEI,

@@ -33,7 +33,9 @@ export type Network = {
   /** The builder's. */
   readonly door: Door
   /** Starts a member's process; resolves when it says that it runs. Its last process must be gone. */
-  readonly start: (member: Member) => Promise<Running>
+  readonly start: (member: Member) => Promise<void>
+  /** The last process of each member, by its name. */
+  readonly running: ReadonlyMap<string, Running>
 }
 
 const pathOf = (file: string): string => join(ROOT, file)
@@ -74,16 +76,18 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const keys = pathOf(`build/circuits/${shape}`)
   const market = await deploy(processes, rpcUrl, deployer!.keyFile, windowsFile, keys)
   const members = await createMembers(actors, { ...options, rpcUrl, market, paramsFile })
+  const running = new Map<string, Running>()
   let bootstrap: readonly string[] = []
   return {
+    running,
     rpcUrl,
     market,
     members,
     door: members[1]!.door,
     start: async (member) => {
-      const running = await startMember(processes, folder, member, bootstrap)
-      if (member.role === 'bootstrap') bootstrap = await addressesOf(running)
-      return running
+      const started = await startMember(processes, folder, member, bootstrap)
+      running.set(member.name, started)
+      if (member.role === 'bootstrap') bootstrap = await addressesOf(started)
     },
   }
 }

@@ -27,7 +27,7 @@ export async function openNetwork(
   const starting = startAll(network).then(() => {
     isStarted = true
   })
-  const isReady = async () => isStarted && (await areReady(network))
+  const isReady = async () => isStarted && (await isOpen(network))
   await Promise.all([starting, until(isReady, SETUP_MS, 'the nodes are not ready', signal)])
   return network
 }
@@ -52,7 +52,7 @@ async function startAll({ members, start, door }: Network): Promise<void> {
  * Whether all bonds and the builder's cover are on the chain, every node has read them there, and every node hears
  * the builder: else a first bid is refused by those who do not know its bond yet.
  */
-async function areReady({ rpcUrl, market, members, door }: Network): Promise<boolean> {
+export async function isOpen({ rpcUrl, market, members, door }: Network): Promise<boolean> {
   const agents = members.slice(2)
   const balances = await Promise.all(
     agents.map(({ address }) => balanceOf(rpcUrl, market, address)),

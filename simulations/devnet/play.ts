@@ -1,6 +1,6 @@
 /** What the devnet plays: one job after the other, until all money is where it belongs. */
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
-import { publicInputsHash, tableWords } from '#protocol/table'
+import { publicInputsHash, type TableContext, tableWords } from '#protocol/table'
 import { CHAIN_ID } from './chain.ts'
 import type { Display } from './display.ts'
 import type { Wanted } from './door.ts'
@@ -46,7 +46,10 @@ export async function play(options: PlayOptions): Promise<Journal> {
   for (let number = 1; number <= jobs; number++) {
     const load = maker.next(await tableContext(network.rpcUrl))
     display.say(`job ${String(number).padEnd(3)} a table: ${load.what}`)
-    const { requestId } = await network.door.prove(wantedOf(load, options))
+    const dueInMs = number === 1 ? terms.firstDueInMs : terms.dueInMs
+    const { programId, shape } = options
+    const wanted = wantedOf(load, { programId, shape, verifier: network.market.verifier, dueInMs })
+    const { requestId } = await network.door.prove(wanted)
     await until(
       () => {
         const job = journal.job(requestId)
@@ -76,17 +79,22 @@ async function closeAll(journal: Journal, display: Display, signal: AbortSignal)
   }
 }
 
-async function tableContext(rpcUrl: string) {
+/** Where and when a table of the next job is good. */
+export async function tableContext(rpcUrl: string): Promise<TableContext> {
   const firstBlock = Number(await rpc<Hex>(rpcUrl, 'eth_blockNumber'))
   const lastBlock = firstBlock + TABLE_BLOCKS
   return { chainId: CHAIN_ID, venue: VENUE, executor: ZERO_ADDRESS, firstBlock, lastBlock }
 }
 
-function wantedOf({ table, tableDigest, inputs }: Load, options: PlayOptions): Wanted {
-  const { entries } = shapes[options.shape]!
+/** What the builder asks for: a proof of this table, on the devnet's terms. */
+export function wantedOf(
+  { table, tableDigest, inputs }: Load,
+  of: Pick<Wanted, 'programId' | 'verifier' | 'dueInMs'> & { readonly shape: string },
+): Wanted {
+  const { entries } = shapes[of.shape]!
   return {
-    programId: options.programId,
-    verifier: options.network.market.verifier,
+    programId: of.programId,
+    verifier: of.verifier,
     venue: table.venue,
     publicInputsHash: publicInputsHash(tableWords(table, entries)),
     tableDigest,
@@ -96,7 +104,7 @@ function wantedOf({ table, tableDigest, inputs }: Load, options: PlayOptions): W
     bondWei: terms.bondWei.toString(),
     latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
     softDueInMs: terms.softDueInMs,
-    dueInMs: terms.dueInMs,
+    dueInMs: of.dueInMs,
     backups: terms.backups,
     claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
   }

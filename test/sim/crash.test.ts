@@ -2,19 +2,41 @@ import { describe, expect, test } from 'vitest'
 import type { Gossiped } from '#protocol/effects'
 import type { Id } from '#protocol/schema'
 import type { Actor } from '#simulations/actor'
-import { addressOf, ETHER, eventsOf, SimMarket } from '#test/support/sim'
+import {
+  addressOf,
+  bond,
+  credit,
+  ETHER,
+  eventsOf,
+  MILLI,
+  outcomes,
+  type ProverTraits,
+  SimMarket,
+} from '#test/support/sim'
 
 type Moment = 'before' | 'after'
-type Crash = { readonly who: 'builder' | 'alice'; readonly input: number; readonly moment: Moment }
+type Crash = {
+  readonly who: 'builder' | 'alice' | 'bob'
+  readonly input: number
+  readonly moment: Moment
+}
 
 /** How long a crashed node stays down. ms. */
 const DOWN_MS = 150
 
+/** Alice delivers. */
+const smooth = { alice: { promiseMs: 6_000, provingMs: 1_500 } }
+/** Alice is started and falls silent; bob stands behind her. */
+const rescued = {
+  alice: { promiseMs: 1_500, provingMs: null },
+  bob: { priceWei: 2n * MILLI, promiseMs: 8_000, provingMs: 1_500 },
+}
+
 /** One job; `crash` happens at that input, before or after its record was stored. */
-function run(crash: Crash | null) {
-  const market = new SimMarket({ provers: { alice: { promiseMs: 6_000, provingMs: 1_500 } } })
+function run(crash: Crash | null, provers: Record<string, ProverTraits> = smooth) {
+  const market = new SimMarket({ provers })
   const said = identitiesOf(market)
-  const actor = crash?.who === 'builder' ? market.builder : market.provers.alice!
+  const actor = crash?.who === 'builder' ? market.builder : market.provers[crash?.who ?? 'alice']!
   const atCrash: Actor['disk']['records'][] = []
   if (crash)
     actor.crashes = (moment) => {
@@ -24,7 +46,7 @@ function run(crash: Crash | null) {
       return true
     }
   const from = actor.handled
-  const id = market.ask()
+  const id = market.ask({ backups: 1 })
   market.runOut()
   return { market, id, said, from, to: actor.handled, record: atCrash[0]?.get(id) ?? null }
 }
@@ -52,11 +74,9 @@ function identity(from: Gossiped): string {
   }
 }
 
-const outcomeOf = (actor: Actor): string[] => eventsOf(actor, 'ended').map(({ outcome }) => outcome)
-
 /** Every input of the crashing node during one job, at both moments. */
-function everyCrash(who: Crash['who']): Crash[] {
-  const { from, to } = run({ who, input: -1, moment: 'before' })
+function everyCrash(who: Crash['who'], provers: Record<string, ProverTraits> = smooth): Crash[] {
+  const { from, to } = run({ who, input: -1, moment: 'before' }, provers)
   return Array.from({ length: to - from }, (_, index) => from + index + 1).flatMap((input) =>
     (['before', 'after'] as const).map((moment) => ({ who, input, moment })),
   )
@@ -65,7 +85,7 @@ function everyCrash(who: Crash['who']): Crash[] {
 describe('a node that crashes and restarts from its disk', () => {
   test('the undisturbed job settles', () => {
     const { market } = run(null)
-    expect(outcomeOf(market.observer)).toEqual(['settled'])
+    expect(outcomes(market.observer)).toEqual(['settled'])
   })
 
   test.each(['builder', 'alice'] as const)(
@@ -85,12 +105,12 @@ describe('a node that crashes and restarts from its disk', () => {
       const isPaid = credit === ETHER / 1_000n
       if (record?.award) {
         reached += 1
-        expect([crash, isPaid, outcomeOf(market.observer)]).toEqual([crash, true, ['settled']])
+        expect([crash, isPaid, outcomes(market.observer)]).toEqual([crash, true, ['settled']])
       } else {
         // An open auction dies with its builder; a request that was not stored was never said.
         const isHeard = eventsOf(market.observer, 'requested').length > 0
         const expected = isPaid ? ['settled'] : isHeard ? ['void'] : []
-        expect([crash, outcomeOf(market.observer)]).toEqual([crash, expected])
+        expect([crash, outcomes(market.observer)]).toEqual([crash, expected])
       }
     }
     expect(reached).toBeGreaterThan(10)
@@ -124,4 +144,22 @@ describe('a node that crashes and restarts from its disk', () => {
         expect([crash, actor.disk.records.size]).toEqual([crash, 0])
     }
   })
+
+  test.each(['builder', 'bob'] as const)(
+    'still has the backup save the job, wherever %s crashes once it was started',
+    (who) => {
+      let reached = 0
+      for (const crash of everyCrash(who, rescued)) {
+        const { market, said, record } = run(crash, rescued)
+        for (const ids of said.values()) expect([crash, ids.size]).toEqual([crash, 1])
+        // Bob is up again in time: whatever happened, he loses nothing.
+        expect([crash, bond(market, 'bob')]).toEqual([crash, ETHER])
+        if (!record?.obligations.some(([prover]) => prover === addressOf('bob'))) continue
+        reached += 1
+        expect([crash, credit(market, 'bob')]).toEqual([crash, 2n * MILLI])
+        expect([crash, bond(market, 'alice')]).toEqual([crash, ETHER - ETHER / 10n])
+      }
+      expect(reached).toBeGreaterThan(10)
+    },
+  )
 })

@@ -47,12 +47,14 @@ describe('the tree', () => {
     )
   })
 
-  test('has a rule for each refusal code', () => {
+  test('has a rule for each refusal code, in code and in protocol/README.md', () => {
     const text = readFileSync('protocol/refusals.ts', 'utf8')
     const codes = [...text.matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(([, code]) => code!)
     const ruled = new Set(protocol.flatMap(rulesOf).flatMap((rule) => rule.codes))
     expect(codes.filter((code) => !ruled.has(code))).toEqual([])
     expect([...ruled].filter((code) => !codes.includes(code))).toEqual([])
+    const readme = readFileSync('protocol/README.md', 'utf8')
+    expect(codes.filter((code) => !readme.includes(code))).toEqual([])
   })
 
   test('cites only rules that protocol/README.md has', () => {

@@ -48,7 +48,9 @@ export function sample<K extends Kind>(kind: K): Message<K> {
   for (const { name, type } of schema[kind]) {
     const array = /^(.+)\[(\d+)\]$/.exec(type)
     message[name] = array
-      ? Array.from({ length: Number(array[2]) }, (_, i) => scalarValue(`${kind}.${name}.${i}`, array[1]!))
+      ? Array.from({ length: Number(array[2]) }, (_, i) =>
+          scalarValue(`${kind}.${name}.${i}`, array[1]!),
+        )
       : scalarValue(`${kind}.${name}`, type)
   }
   return message as Message<K>

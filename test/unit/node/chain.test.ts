@@ -49,7 +49,7 @@ describe('connecting', () => {
     const url = `${chain.anvil.rpcUrl}/v3/a-secret`
     const error = await connect({ rpcUrl: url }).catch(String)
     expect(error).toContain(`RPC at ${chain.anvil.rpcUrl}/… does not answer`)
-    expect(error).toContain('chain.rpcUrl')
+    expect(error).toContain('rpcUrl')
     expect(error).not.toContain('secret')
   })
 

@@ -131,6 +131,7 @@ describe('a turn', () => {
     const stage = inTurn()
     const path = bidPath(bids, bids[0]!.bid.id)
     expect(stage.done('turn')).toEqual([{ kind: 'turn', requestId: of.id, prover: alice, path }])
+    expect(stage.done('wake').map(({ at }) => at)).toContain(TURN_ENDS)
     expect(wait(stage, alice)).toBe('accept')
     expect(stage.done('turn')).toEqual([{ kind: 'turn', requestId: of.id, prover: alice, path }])
   })
@@ -207,7 +208,12 @@ describe('an acceptance', () => {
     expect(accept(stage, bob)).toBe('accept')
   })
 
-  test('[IGNORE] JOB_ENDED: there is time left', () => {
+  test('[IGNORE] JOB_ENDED: there is time left, and no proof yet', () => {
+    // Bob's turn begins when alice is silent; then her proof comes after all.
+    const saved = inProgress()
+    saved.tick(of.id, PROMISE + params.silenceMs)
+    saved.hear(receipt(of, alice, { deliveredAt: PROMISE + 520 }), PROMISE + 530)
+    expect(accept(saved, bob)).toBe('ignore JOB_ENDED')
     const stage = inTurn()
     expect(accept(stage, alice, DUE_AT)).toBe('accept')
     expect(accept(stage, alice, DUE_AT + 1)).toBe('ignore JOB_ENDED')
@@ -276,7 +282,7 @@ describe('a started prover', () => {
     stage.tick(of.id, defaultsAt - 1)
     expect(stage.done('slash')).toEqual([])
     stage.tick(of.id, defaultsAt)
-    expect(stage.announced()).toEqual(['defaulted'])
+    expect([stage.announced(), stage.done('dismiss').length]).toEqual([['defaulted'], 1])
     const atS = Math.ceil(DUE_AT / 1_000) + 2 * params.claimWindowS
     expect(stage.done('slash')).toMatchObject([
       { atS, obligation: { request: of.message, award: awarded }, rescuers: [] },

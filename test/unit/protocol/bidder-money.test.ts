@@ -175,6 +175,7 @@ describe('after a restart', () => {
     const old = proved()
     old.tick(of.id, PROVED_AT + PATIENCE_MS)
     const stage = restarted(old, DUE_AT)
+    expect(stage.done('wake').map(({ at }) => at)).toContain(DUE_AT + PATIENCE_MS)
     stage.tick(of.id, DUE_AT + PATIENCE_MS)
     expect(kinds(stage)).toEqual(['commit', 'claim'])
   })

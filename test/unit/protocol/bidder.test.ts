@@ -116,10 +116,27 @@ describe('an award', () => {
     expect(stage.done('fetch')).toHaveLength(1)
   })
 
+  test('for a job we did not bid for is none of our business, nor is what follows', () => {
+    const stage = prover(desk(null))
+    for (const { bid: signed } of bids) stage.hear(signed)
+    stage.hear(awarded, CLOSES_AT + 10)
+    expect(stage.done('fetch')).toEqual([])
+    fetched(stage)
+    stage.feed({ kind: 'committed', from: acceptance(awarded) })
+    stage.hear(start(awarded), CLOSES_AT + 110)
+    prove(stage)
+    stage.hear(receipt(of, alice), PROVED_AT + 100)
+    stage.tick(of.id, DUE_AT)
+    expect([kinds(stage), stage.market.bidder?.pursuits.size]).toEqual([[], 0])
+  })
+
   test('that names others ends it', () => {
     const stage = prover()
     stage.hear(award(of, [bids[1]!]), CLOSES_AT + 10)
     expect([stage.done('fetch'), stageOf(stage)]).toEqual([[], 'over'])
+    stage.tick(of.id, DUE_AT + 301)
+    stage.tick(of.id, DUE_AT + 30_000)
+    expect([stage.changed, stage.market.record(of.id)]).toEqual([[of.id], null])
   })
 })
 

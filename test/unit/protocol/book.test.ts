@@ -15,6 +15,7 @@ import {
   carol,
   DUE_AT,
   MILLI,
+  receipt,
   request,
   start,
   T0,
@@ -64,6 +65,17 @@ describe('jobs', () => {
       0,
     ])
     jobs.delete(one.id)
+  })
+
+  test('are not counted any more once they are delivered, though not settled', () => {
+    const { book: jobs } = book()
+    const of = startedJob(1n, [alice, bob])
+    jobs.add(of, T0)
+    jobs.update(of)
+    expect(jobs.openRequests(builder)).toBe(1)
+    of.obligations.get(bob)!.receipt = receipt(of.request, bob)
+    jobs.update(of)
+    expect(jobs.openRequests(builder)).toBe(0)
   })
 
   test('are counted per builder while they have no outcome', () => {

@@ -157,6 +157,7 @@ describe('an award', () => {
       { bids: [bids[1]!.bid], secret: awarded.message.auctionSecret },
     ])
     expect(stage.market.standing.builder(builder).awards).toBe(1)
+    expect(stage.done('wake').map(({ at }) => at)).toEqual([DUE_AT + params.holdMs + 1])
   })
 
   test('is observed once, when all its bids are opened', () => {
@@ -194,6 +195,8 @@ describe('a start', () => {
     expect(stage.market.accounts.freeBondWei(alice)).toBe(ETHER)
     stage.hear(start(awarded), CLOSES_AT + 150)
     expect(stage.announced()).toEqual(['started'])
+    const windowsEnd = (Math.ceil(DUE_AT / 1_000) + 2 * params.claimWindowS) * 1_000
+    expect(stage.done('wake').map(({ at }) => at)).toEqual([windowsEnd + 1])
     expect(stage.market.accounts.freeBondWei(alice)).toBe(ETHER - terms().bondWei)
   })
 

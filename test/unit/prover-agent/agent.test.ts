@@ -67,8 +67,12 @@ describe('an agent bids', () => {
   })
 
   test('not for programs it cannot prove', async () => {
-    const { bids } = await scene()
-    expect(bids(1, { programId: hashOf('other') })).toBeNull()
+    const { bids, calibration } = await scene()
+    const programId = hashOf('other')
+    expect(bids(1, { programId })).toBeNull()
+    // Measured once, by a backend that is not in use any more.
+    calibration.record(programId, 1n, 10)
+    expect(bids(2, { programId })).toBeNull()
   })
 
   test('on a second request behind the first, as if it had won that', async () => {
@@ -76,6 +80,26 @@ describe('an agent bids', () => {
     const promises = [1, 2, 3].map((nonce) => bids(nonce)?.readyAt)
     const first = CLOSES_AT + 500 + USUAL + 250
     expect(promises).toEqual([first, first + USUAL, first + 2 * USUAL])
+  })
+
+  test('behind a proof that runs late as if it took its worst', async () => {
+    const set = await scene()
+    const { asked, awarded } = win(set, 1)
+    turn(set, asked.id, CLOSES_AT + 100)
+    set.stage.feed({ kind: 'committed', from: acceptance(awarded) })
+    await set.clock.moveTo(CLOSES_AT + 100)
+    void prove(set, asked.message)
+    await settled()
+    const readyAt = async (nonce: number, now: number) => {
+      await set.clock.moveTo(now)
+      const times = { openedAt: now, closesAt: now + 100, dueAt: now + 20_000 }
+      return set.bids(nonce, times)?.readyAt
+    }
+    const own = USUAL + 250
+    expect(await readyAt(2, CLOSES_AT + 1_100)).toBe(CLOSES_AT + 1_100 + 600 + own)
+    // Late by now; and behind the second bid as well.
+    const worst = CLOSES_AT + 100 + 1.5 * SLOWEST
+    expect(await readyAt(3, CLOSES_AT + 1_101)).toBe(worst + USUAL + own)
   })
 
   test('only as long as the worst of all it bid for is done in time', async () => {

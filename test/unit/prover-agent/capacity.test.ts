@@ -75,6 +75,16 @@ describe('held jobs', () => {
     expect(stagesOf(other.stage)).toEqual([])
   })
 
+  test('a winner whose turn went by waits like a backup', () => {
+    const { stage, asked, own } = bidder()
+    const rival = bid(asked, bob, 2n * MILLI)
+    stage.hear(rival.bid)
+    const awarded = award(asked, [own, rival])
+    stage.hear(awarded, CLOSES_AT + 50)
+    stage.hear(start(awarded, bob, { startedAt: CLOSES_AT + 600 }), CLOSES_AT + 700)
+    expect(stagesOf(stage)).toEqual([])
+  })
+
   test('an accepted job is held until its proof is made; its bond is the market’s to count', () => {
     const { stage, asked, own } = bidder()
     const awarded = award(asked, [own])

@@ -51,6 +51,17 @@ describe('a device', () => {
     expect(state.changes).toEqual(['no driver', null])
   })
 
+  test('is tried soon again when it fails after it was well', async () => {
+    const { own, clock, state } = device()
+    own.failed('no driver')
+    await clock.moveTo(T0 + 100_000)
+    own.succeeded()
+    state.probes.length = 0
+    own.failed('no driver')
+    await clock.moveTo(T0 + 110_000)
+    expect(state.probes).toEqual([110_000])
+  })
+
   test('is tried once at a time, and never after it was stopped', async () => {
     const { own, clock, state } = device()
     for (const reason of ['a', 'b', 'c']) own.failed(reason)

@@ -105,6 +105,11 @@ describe('a quote', () => {
     expect(quote({})?.priceWei).toBe((cost * 120n) / 100n)
   })
 
+  test('rounds the margin up', () => {
+    expect(quote({}, { costWeiPerMs: 0n, fixedCostWei: 1n, marginPercent: 1 })?.priceWei).toBe(2n)
+    expect(quote({}, { costWeiPerMs: 0n, fixedCostWei: 1n, marginPercent: 0 })?.priceWei).toBe(1n)
+  })
+
   test('asks for the learned score, less what its own lateness costs in it', () => {
     expect(quote({ learnedScoreWei: 4n * MILLI })?.priceWei).toBe(4n * MILLI)
     const late = { learnedScoreWei: 4n * MILLI, expectedFreeAt: SOFT_DUE_AT }
