@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config'
 const E2E_TIMEOUT_MS = 120_000
 
 /**
- * Three rooms, run one after the other, fastest first. The e2e tests start whole markets, each of which wants the
- * machine to itself, so they also run one file at a time.
+ * Three rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
+ * which wants the machine to itself, so they also run one file at a time.
  */
 export default defineConfig({
   test: {
@@ -15,7 +15,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           sequence: { groupOrder: 0 },
-          // Building a circuit or a contract for the first time takes half a minute on a slow machine.
+          // Building a circuit or a contract for the first time takes half a minute on a slow
+          // machine.
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

@@ -4,7 +4,7 @@
  * Part of `Market`: no IO, no clock.
  */
 import type { Accounts } from './accounts.ts'
-import { bidPath, bidsRoot, type OpenedBid, rank } from './auction.ts'
+import { bidTree, type OpenedBid, rank } from './auction.ts'
 import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
 import { extraCoverWei, isDelivered, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
@@ -77,13 +77,14 @@ export class Auctioneer {
     const [winner, ...others] = ranked
     if (!winner) return
     const backups = others.slice(0, Math.min(job.request.message.backups, this.#params.maxBackups))
+    const tree = bidTree(ranked)
     auction.candidates = [winner, ...backups].map((opened) => ({
       prover: opened.bid.message.prover,
       priceWei: opened.opening.priceWei,
       readyAt: opened.opening.readyAt,
-      path: bidPath(ranked, opened.bid.id) ?? [],
+      path: tree.path(opened.bid.id) ?? [],
     }))
-    emit({ kind: 'publish', draft: this.#draft(job, ranked, winner, backups) })
+    emit({ kind: 'publish', draft: this.#draft(job, winner, backups, tree.root, ranked.length) })
   }
 
   /** Eligible bids, best first, of provers whose bond is still free: what goes into `bidsRoot`. */
@@ -94,7 +95,13 @@ export class Auctioneer {
     )
   }
 
-  #draft(job: Job, ranked: OpenedBid[], { bid, opening }: OpenedBid, backups: OpenedBid[]) {
+  #draft(
+    job: Job,
+    { bid, opening }: OpenedBid,
+    backups: readonly OpenedBid[],
+    bidsRoot: Hex,
+    bidCount: number,
+  ) {
     const named = (index: number) => backups[index]?.bid.message.prover ?? ZERO_ADDRESS
     return {
       kind: 'Award' as const,
@@ -106,8 +113,8 @@ export class Auctioneer {
         prover: bid.message.prover,
         priceWei: opening.priceWei,
         readyAt: opening.readyAt,
-        bidsRoot: bidsRoot(ranked),
-        bidCount: ranked.length,
+        bidsRoot,
+        bidCount,
         // The driver holds the secret and puts it in when it signs.
         auctionSecret: ZERO_WORD,
         backups: [named(0), named(1), named(2)] as const,

@@ -1,5 +1,5 @@
 /** What anybody can check of an award once its secret is public: that nobody better was passed over. */
-import { bidPath, bidsRoot, compareBids, type OpenedBid, rank } from './auction.ts'
+import { bidTree, compareBids, type OpenedBid, rank } from './auction.ts'
 import type { Emit } from './auctioneer.ts'
 import { type Job, openedBids } from './job.ts'
 import type { Params } from './params.ts'
@@ -18,8 +18,9 @@ export function observeAward(job: Job, params: Params, standing: Standing, emit:
   const better = seen.filter((bid) => compareBids(request, bid, awarded) < 0)
   const [best] = better
   if (!best) return
-  if (bidsRoot(seen) === award.message.bidsRoot) {
-    const path = bidPath(seen, best.bid.id) ?? []
+  const tree = bidTree(seen)
+  if (tree.root === award.message.bidsRoot) {
+    const path = tree.path(best.bid.id) ?? []
     emit({ kind: 'reportMisaward', request, award, better: best, path })
     return
   }

@@ -1,5 +1,6 @@
 /**
- * `npm test`: everything a change must pass, cheapest first, one line a step and a count at the end.
+ * `npm test`: everything a change must pass, cheapest first, one line a step and a count at the
+ * end.
  *
  *     npm test                    all steps
  *     npm test -- types unit      only these
@@ -26,7 +27,10 @@ type Step = {
   readonly count?: (output: string) => Counts | null | Promise<Counts | null>
 }
 
-/** forge closes with `Ran 3 test suites in 2s: 41 tests passed, 0 failed, 0 skipped (41 total tests)`. */
+/**
+ * forge closes with `Ran 3 test suites in 2s: 41 tests passed, 0 failed, 0 skipped (41 total
+ * tests)`.
+ */
 function forgeCounts(output: string): Counts | null {
   const totals = [...output.matchAll(/Ran \d+ test suites?.*?(\d+) tests passed, (\d+) failed/g)]
   const last = totals.at(-1)

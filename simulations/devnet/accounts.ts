@@ -1,6 +1,6 @@
 /**
- * Who takes part: keys derived from the seed, so that a devnet can be run again as it was. Anybody who knows the
- * seed has the keys, which is fine for money that anvil makes up.
+ * Who takes part: keys derived from the seed, so that a devnet can be run again as it was. Anybody
+ * who knows the seed has the keys, which is fine for money that anvil makes up.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

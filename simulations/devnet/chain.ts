@@ -1,4 +1,7 @@
-/** The devnet's chain: anvil with a block every second, funded accounts, and what is read from it by hand. */
+/**
+ * The devnet's chain: anvil with a block every second, funded accounts, and what is read from it by
+ * hand.
+ */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -7,7 +10,10 @@ import { keccak } from '#protocol/signature'
 import { rpc } from './json-rpc.ts'
 import type { Processes } from './processes.ts'
 
-/** Blocks a second apart: a devnet's windows are seconds, and a slash must be seen before the coffee is cold. */
+/**
+ * Blocks a second apart: a devnet's windows are seconds, and a slash must be seen before the coffee
+ * is cold.
+ */
 export const BLOCK_S = 1
 export const CHAIN_ID = 31_337
 /** Enough for any deposit and all gas. wei. */

@@ -124,9 +124,8 @@ function sentence(
       return { text: `${name(event.prover)} says its proof is ready`, style: 'gray' }
     case 'received': {
       const tookMs = event.deliveredAt - (job?.award?.at ?? event.deliveredAt)
-      const pay = ether(event.payWei)
-      const text = `${name(event.prover)} delivered ${tookMs} ms after the award, receipt for ${pay}`
-      return { text, style: 'green' }
+      const what = `${name(event.prover)} delivered ${tookMs} ms after the award`
+      return { text: `${what}, receipt for ${ether(event.payWei)}`, style: 'green' }
     }
     case 'defaulted':
       return { text: `${name(event.prover)} defaulted: its bond is due`, style: 'red' }

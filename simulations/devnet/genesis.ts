@@ -1,13 +1,16 @@
 /**
- * The rules and terms of a devnet, written down once: every node, the contracts and the builder's requests get
- * theirs from here.
+ * The rules and terms of a devnet, written down once: every node, the contracts and the builder's
+ * requests get theirs from here.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defaultParams, type Params } from '#protocol/params'
 import { BLOCK_S } from './chain.ts'
 
-/** What differs from the network's parameters: windows of seconds, so that a slash is seen soon after its job. */
+/**
+ * What differs from the network's parameters: windows of seconds, so that a slash is seen soon
+ * after its job.
+ */
 export const devnetParams = {
   /** Four blocks to claim in; a receipt needs one or two. */
   claimWindowS: 4,
@@ -16,7 +19,10 @@ export const devnetParams = {
   maxJobMs: 60_000,
 } as const satisfies Partial<Params>
 
-/** The contract wants more than the longest job and four claim windows: a round number above. Seconds. */
+/**
+ * The contract wants more than the longest job and four claim windows: a round number above.
+ * Seconds.
+ */
 const EXIT_DELAY_S = 90
 
 /** The contracts' windows, as `ISettlement.Windows` has them. */
@@ -40,7 +46,10 @@ export const terms = {
   /** A proof sells for about 3e13 wei here: a second past the promise costs a thirtieth of it. */
   latenessWeiPerMs: GWEI / 10n,
   softDueInMs: 6_000,
-  /** Of the first job: room for a silent winner and two backups, and short enough to watch the slash. */
+  /**
+   * Of the first job: room for a silent winner and two backups, and short enough to watch the
+   * slash.
+   */
   firstDueInMs: 16_000,
   /** Of the others: provers that were called as backups may have a proof to finish before. */
   dueInMs: 30_000,

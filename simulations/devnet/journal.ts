@@ -1,6 +1,6 @@
 /**
- * What became of every job, from the builder's events alone: what a person sees and the report says. Times are ms
- * since the Unix epoch, as the builder's node stamped them.
+ * What became of every job, from the builder's events alone: what a person sees and the report
+ * says. Times are ms since the Unix epoch, as the builder's node stamped them.
  */
 import type { JobOutcome, MarketEvent } from '#protocol/effects'
 import type { Address, Hex, Id } from '#protocol/schema'
@@ -100,7 +100,10 @@ export class Journal {
   }
 }
 
-/** Whether all that can come of the job has come: an outcome, and every prover that was started paid or slashed. */
+/**
+ * Whether all that can come of the job has come: an outcome, and every prover that was started paid
+ * or slashed.
+ */
 export const isClosed = ({ outcome, startedAt, paid, slashed }: Job): boolean =>
   outcome !== null && [...startedAt.keys()].every((each) => paid.has(each) || slashed.has(each))
 

@@ -1,4 +1,7 @@
-/** How the devnet talks to the chain and to the nodes' doors: JSON-RPC over HTTP, and their streams of events. */
+/**
+ * How the devnet talks to the chain and to the nodes' doors: JSON-RPC over HTTP, and their streams
+ * of events.
+ */
 
 /** Nothing the devnet asks for takes longer. ms. */
 const CALL_TIMEOUT_MS = 30_000
@@ -31,8 +34,8 @@ export async function rpc<T>(
 export type StreamEvent = { readonly name: string; readonly data: unknown }
 
 /**
- * Reads a stream of server-sent events (HTML standard, section 9.2) until `signal` aborts, opening it again when
- * it ends. Each message's data must be JSON.
+ * Reads a stream of server-sent events (HTML standard, section 9.2) until `signal` aborts, opening
+ * it again when it ends. Each message's data must be JSON.
  *
  * @param onOpen Told each time the stream is open: what happened before was missed.
  */

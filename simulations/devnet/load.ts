@@ -1,6 +1,7 @@
 /**
- * What the builder has proven: tables of an application with two ledger rollups, whose account holders sign
- * cross-rollup calls. The seed decides them; each table starts from the state the one before left.
+ * What the builder has proven: tables of an application with two ledger rollups, whose account
+ * holders sign cross-rollup calls. The seed decides them; each table starts from the state the one
+ * before left.
  */
 import { eddsaKey } from '#protocol/eddsa'
 import { encodeInputs } from '#protocol/inputs'
@@ -66,7 +67,9 @@ export class LoadMaker {
     )
   }
 
-  /** The next table, good in the given blocks. @throws when a call of ours does not apply: a bug. */
+  /**
+   * The next table, good in the given blocks. @throws when a call of ours does not apply: a bug.
+   */
   next(context: TableContext): Load {
     const entries: Entry[] = []
     const witnesses: CallWitness[] = []
@@ -106,7 +109,8 @@ export class LoadMaker {
       nonce: accountOf(ledger, sourceAccount)!.nonce,
       data: 0n,
     }
-    const what = `rollup ${sourceRollup} pays rollup ${destinationRollup} ${(hundredths! % 10) + 1}/100 ether`
+    const [sum, way] = [(hundredths! % 10) + 1, `rollup ${sourceRollup} to ${destinationRollup}`]
+    const what = `${sum}/100 ether from ${way}`
     return { call, secret: this.#secret(sourceRollup!, source), what }
   }
 

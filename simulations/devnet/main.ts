@@ -1,6 +1,7 @@
 /**
- * `npm start`: a whole market on this machine. Builds what is missing, starts the processes, plays the jobs, shows
- * and reports what happened, and leaves nothing behind: not at the end, not on Ctrl-C, not when it is killed.
+ * `npm start`: a whole market on this machine. Builds what is missing, starts the processes, plays
+ * the jobs, shows and reports what happened, and leaves nothing behind: not at the end, not on
+ * Ctrl-C, not when it is killed.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
@@ -127,14 +128,9 @@ function rejectOn(signal: AbortSignal): Promise<never> {
   })
 }
 
-async function build({ processes, options, display }: Run) {
-  const { done } = display.progress(`circuit ${options.shape}: building what is missing`)
-  try {
-    return await buildShape(processes, options.shape, (line) => display.say(line, 'gray'))
-  } finally {
-    done()
-  }
-}
+/** The build says itself what it does, and nothing when all is there. */
+const build = ({ processes, options, display }: Run): Promise<Hex> =>
+  buildShape(processes, options.shape, (line) => display.say(line, 'gray'))
 
 async function open(run: Run, programId: Hex): Promise<Network> {
   const { options, folder, processes, names, display, signal } = run
@@ -170,7 +166,8 @@ async function close(run: Run, network: Network, journal: Journal): Promise<Repo
     '',
     ...conserved(money),
     '',
-    `${closed} jobs closed: ${settled} settled, ${slashed} slashed; request to award p50 ${p50Ms} ms, p99 ${p99Ms} ms`,
+    `${closed} jobs closed: ${settled} settled, ${slashed} slashed`,
+    `request to award: p50 ${p50Ms} ms, p99 ${p99Ms} ms`,
   ])
   return report
 }
@@ -195,11 +192,16 @@ async function balances({ rpcUrl, market, members }: Network): Promise<readonly 
 
 function conserved(money: Money): readonly string[] {
   const { depositedWei, withdrawnWei, escrowWei, bondsWei, creditsWei, burntWei } = money
-  const parts = `escrow ${ether(escrowWei)} + bonds and stakes ${ether(bondsWei)} + credits ${ether(creditsWei)} + burnt ${ether(burntWei)}`
+  const held = [
+    `escrow ${ether(escrowWei)}`,
+    `bonds and stakes ${ether(bondsWei)}`,
+    `credits ${ether(creditsWei)}`,
+    `burnt ${ether(burntWei)}`,
+  ]
   const verdict = isConserved(money) ? 'every wei is where it should be' : 'THE SUMS DIFFER'
   return [
     `deposited ${ether(depositedWei)} - withdrawn ${ether(withdrawnWei)}`,
-    `= ${parts}: ${verdict}`,
+    `= ${held.join(' + ')}: ${verdict}`,
   ]
 }
 

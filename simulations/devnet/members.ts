@@ -75,7 +75,8 @@ export async function createMembers(
       // Agents dial, as they would behind NAT.
       listen: isAgent ? [] : [`/ip4/127.0.0.1/tcp/${listenPort}`],
       ...settingsOf[role],
-      // One machine, one measurement: the first prover makes it, alone, and the others begin with it.
+      // One machine, one measurement: the first prover makes it, alone, and the others begin with
+      // it.
       ...(role === 'prover' && name !== 'prover-1'
         ? { calibrationFile: join(folder, 'prover-1', 'calibration.json') }
         : {}),
@@ -104,7 +105,10 @@ async function roleSettings(options: MemberOptions): Promise<Readonly<Record<Rol
   }
 }
 
-/** What makes a prover win its first job and never prove it: a boast, a low price, a program that does nothing. */
+/**
+ * What makes a prover win its first job and never prove it: a boast, a low price, a program that
+ * does nothing.
+ */
 async function stallingSettings({ folder, programId }: MemberOptions): Promise<Settings> {
   const calibrationFile = join(folder, 'boast.json')
   const boast = { version: 1, programs: { [programId]: { work: '1', recentMs: [BOAST_MS] } } }

@@ -1,6 +1,6 @@
 /**
- * The devnet's processes: a chain with the contracts, a bootstrap node, a builder, prover agents. All talk over
- * loopback; this program only over their doors.
+ * The devnet's processes: a chain with the contracts, a bootstrap node, a builder, prover agents.
+ * All talk over loopback; this program only over their doors.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -32,7 +32,9 @@ export type Network = {
   readonly members: readonly Member[]
   /** The builder's. */
   readonly door: Door
-  /** Starts a member's process; resolves when it says that it runs. Its last process must be gone. */
+  /**
+   * Starts a member's process; resolves when it says that it runs. Its last process must be gone.
+   */
   readonly start: (member: Member) => Promise<void>
   /** The last process of each member, by its name. */
   readonly running: ReadonlyMap<string, Running>
@@ -64,7 +66,10 @@ export async function buildShape(
   return programId
 }
 
-/** Starts the chain and deploys. The members are then to be started in their order, the first prover before others. */
+/**
+ * Starts the chain and deploys. The members are then to be started in their order, the first prover
+ * before others.
+ */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const { folder, processes, seed, shape, provers } = options
   const names = ['deployer', ...memberNames(provers)]

@@ -1,4 +1,6 @@
-/** From nothing to a market that is open: everybody runs, has deposited, and has found the others. */
+/**
+ * From nothing to a market that is open: everybody runs, has deposited, and has found the others.
+ */
 
 import type { Hex } from '#protocol/schema'
 import { balanceOf } from './chain.ts'
@@ -49,8 +51,8 @@ async function startAll({ members, start, door }: Network): Promise<void> {
 }
 
 /**
- * Whether all bonds and the builder's cover are on the chain, every node has read them there, and every node hears
- * the builder: else a first bid is refused by those who do not know its bond yet.
+ * Whether all bonds and the builder's cover are on the chain, every node has read them there, and
+ * every node hears the builder: else a first bid is refused by those who do not know its bond yet.
  */
 export async function isOpen({ rpcUrl, market, members, door }: Network): Promise<boolean> {
   const agents = members.slice(2)

@@ -14,15 +14,18 @@ export type Options = {
   readonly shape: string
   /** Decides every key and every table. */
   readonly seed: string
-  /** Folder for keys, stores and logs, kept afterwards; null: a temporary one, removed when all went well. */
+  /**
+   * Folder for keys, stores and logs, kept afterwards; null: a temporary one, removed when all went
+   * well.
+   */
   readonly keep: string | null
 }
 
 export const usage = `npm start -- [options]
 
-Runs a whole market on this machine: a chain, a bootstrap node, a builder and prover agents, each a process
-of its own. The builder asks for proofs of real tables; one prover accepts a job and stays silent. Ends with a
-table of balances.
+Runs a whole market on this machine: a chain, a bootstrap node, a builder and prover agents, each a
+process of its own. The builder asks for proofs of real tables; one prover accepts a job and stays
+silent. Ends with a table of balances.
 
   --jobs N       jobs to run (default 8)
   --provers N    prover agents, 2 to 8, one of which stalls (default 3)

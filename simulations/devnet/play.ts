@@ -23,16 +23,22 @@ export type PlayOptions = {
 }
 
 /**
- * Where the tables are to be posted. There is no such contract yet, so it is an address of nobody; the tables are
- * bound to it all the same.
+ * Where the tables are to be posted. There is no such contract yet, so it is an address of nobody;
+ * the tables are bound to it all the same.
  */
 const VENUE: Address = `0x${'7e'.repeat(20)}`
 /** How long a table stays good: a job and its wait for a block. Blocks. */
 const TABLE_BLOCKS = 64
-/** How long a proof or a slash may be late on a busy machine before the devnet says that something is wrong. ms. */
+/**
+ * How long a proof or a slash may be late on a busy machine before the devnet says that something
+ * is wrong. ms.
+ */
 const PATIENCE_MS = 30_000
 
-/** Plays all jobs; resolves with the journal when each is closed. @throws Error for one that does not end. */
+/**
+ * Plays all jobs; resolves with the journal when each is closed. @throws Error for one that does
+ * not end.
+ */
 export async function play(options: PlayOptions): Promise<Journal> {
   const { network, display, jobs, signal } = options
   const journal = new Journal()

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
 /**
- * Ports nobody listens on, all different. They are free when this resolves; a program that takes one before ours
- * does makes ours say that its port is in use.
+ * Ports nobody listens on, all different. They are free when this resolves; a program that takes
+ * one before ours does makes ours say that its port is in use.
  */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))

@@ -1,13 +1,16 @@
 /**
- * The devnet's processes: each in a group of its own, so that Ctrl-C reaches us first and we end them in order;
- * logged to a file; ended with us, whatever ends us (`watchdog.ts`).
+ * The devnet's processes: each in a group of its own, so that Ctrl-C reaches us first and we end
+ * them in order; logged to a file; ended with us, whatever ends us (`watchdog.ts`).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** An agent finishes what it accepted, unless asked again; the money here is made up, so we ask again. ms. */
+/**
+ * An agent finishes what it accepted, unless asked again; the money here is made up, so we ask
+ * again. ms.
+ */
 const INSIST_MS = 500
 /** How long a process has to end on its own. ms. */
 const GRACE_MS = 5_000
@@ -24,7 +27,9 @@ export type Running = {
   readonly pid: number
   /** Exit status or signal, once all it printed was read. Never rejects. */
   readonly exited: Promise<string>
-  /** The first line, past or to come, that matches. @throws ProcessDied when it ends without one. */
+  /**
+   * The first line, past or to come, that matches. @throws ProcessDied when it ends without one.
+   */
   readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
 }
 
@@ -164,7 +169,9 @@ class Lines implements Iterable<string> {
   }
 }
 
-/** Ours without PROOFWIRE_ variables, which are settings of some other node of this machine's owner. */
+/**
+ * Ours without PROOFWIRE_ variables, which are settings of some other node of this machine's owner.
+ */
 const foreignEnvironment = () =>
   Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('PROOFWIRE_')))
 

@@ -46,7 +46,10 @@ export function percentile(values: readonly number[], p: number): number {
   return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN
 }
 
-/** Invariant I1: escrow + bonds + credits + burnt = deposited − withdrawn = what the contracts hold. */
+/**
+ * Invariant I1: escrow + bonds + credits + burnt = deposited − withdrawn = what the contracts
+ * hold.
+ */
 export function isConserved(money: Money): boolean {
   const heldWei = money.escrowWei + money.bondsWei + money.creditsWei + money.burntWei
   return heldWei === money.depositedWei - money.withdrawnWei && heldWei === money.balanceWei

@@ -4,7 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 /** How often is looked. ms. */
 const LOOK_MS = 50
 
-/** Resolves when `isSo`. @throws Error with `otherwise` after `limitMs`; the signal's reason when it aborts. */
+/**
+ * Resolves when `isSo`. @throws Error with `otherwise` after `limitMs`; the signal's reason when it
+ * aborts.
+ */
 export async function until(
   isSo: () => boolean | Promise<boolean>,
   limitMs: number,

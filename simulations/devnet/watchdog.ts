@@ -1,6 +1,7 @@
 /**
- * Ends what the devnet started when the devnet itself is gone, even by SIGKILL: its standard input, which only the
- * devnet holds, closes then. Told `+PID` and `-PID`, a line each, of process groups that began and ended.
+ * Ends what the devnet started when the devnet itself is gone, even by SIGKILL: its standard input,
+ * which only the devnet holds, closes then. Told `+PID` and `-PID`, a line each, of process groups
+ * that began and ended.
  */
 import { createInterface } from 'node:readline'
 

@@ -1,4 +1,7 @@
-/** One auction of a thousand provers, as a node meets it: accounts, a request, signed and sealed bids. */
+/**
+ * One auction of a thousand provers, as a node meets it: accounts, a request, signed and sealed
+ * bids.
+ */
 
 import { sealOpening } from '#node/signer'
 import { encode } from '#protocol/codec'

@@ -1,6 +1,9 @@
-/** What a builder does between the close of a thousand-bid auction and its award, and what that is made of. */
+/**
+ * What a builder does between the close of a thousand-bid auction and its award, and what that is
+ * made of.
+ */
 import { performance } from 'node:perf_hooks'
-import { bidPath, bidsRoot, type OpenedBid, rank } from '#protocol/auction'
+import { bidTree, type OpenedBid, rank } from '#protocol/auction'
 import { openBid, parseSecret } from '#protocol/sealing'
 import {
   auctionSecret,
@@ -36,9 +39,9 @@ export async function award(): Promise<Metrics> {
     mark()
     const ranked = rank(request.message, opened)
     mark()
-    bidsRoot(ranked)
+    const tree = bidTree(ranked)
     mark()
-    for (const { bid } of ranked.slice(0, 4)) bidPath(ranked, bid.id)
+    for (const { bid } of ranked.slice(0, 4)) tree.path(bid.id)
     mark()
     if (market.record(requestId)?.auction?.candidates?.length !== 4) {
       throw new Error(`no award was made: ${effects.map(({ kind }) => kind).join(', ')}`)

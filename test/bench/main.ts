@@ -1,6 +1,6 @@
 /**
- * Benchmarks: `npm run bench -- NAME [--json FILE]`, `npm run bench -- --list`. Take ratios from them; the
- * absolute figures are this machine's.
+ * Benchmarks: `npm run bench -- NAME [--json FILE]`, `npm run bench -- --list`. Take ratios from
+ * them; the absolute figures are this machine's.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

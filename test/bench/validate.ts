@@ -1,6 +1,7 @@
 /**
- * What one bid costs a node that hears it: decode, digest, recover the signer, apply the market's rules. Beside
- * it the same path with pure-JavaScript recovery: the difference that decides whether a thousand bids fit a second.
+ * What one bid costs a node that hears it: decode, digest, recover the signer, apply the market's
+ * rules. Beside it the same path with pure-JavaScript recovery: the difference that decides whether
+ * a thousand bids fit a second.
  */
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'

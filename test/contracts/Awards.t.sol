@@ -101,6 +101,25 @@ contract AwardsTest is Market {
         double(real, a, third);
         eq(stakeOf(builder), STAKE - 2 ether);
         eq(settlement.creditOf(third), (2 ether - 2) / 2);
+        double(
+            real, a, third, abi.encodeWithSelector(ISettlement.AlreadyPunished.selector, builder, 1)
+        );
+    }
+
+    /// Two kinds of lie at one nonce are two offences.
+    function testOneLieDoesNotCoverTheOther() public {
+        (Job memory a, Job memory b) = (job(1), misawarded(0.9 ether, 5_500));
+        double(a, b, third);
+        misaward(b, "");
+        eq(stakeOf(builder), STAKE - 4 ether);
+    }
+
+    /// The awarded bid itself is no better one.
+    function testAwardedBidDoesNotBeatItself() public {
+        Job memory it = job(1);
+        bytes memory signature = sign(BUILDER_KEY, digest(hash(it.award)));
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.NotBetter.selector, 1 ether, 1 ether));
+        settlement.proveMisaward(it.request, it.award, signature, winner, it.bids[0]);
     }
 
     function testOffenceWithoutStakeWaitsForOne() public {

@@ -125,6 +125,7 @@ contract PurseTest is Market {
         (address left, uint64 removableAt) = settlement.signerOf(wallet);
         eq(left, address(0));
         eq(removableAt, 0);
+        settlement.setSigner(signer); // free for another account
         it.nonce = 2;
         packed = pack(it, THIRD_KEY);
         vm.expectEmit(address(settlement));
@@ -198,6 +199,12 @@ contract PurseTest is Market {
         deploy(w);
         w.exitDelayS += 1;
         eq(deploy(w).windows().exitDelayS, w.exitDelayS);
+    }
+
+    function testClaimWindowMustNotBeEmpty() public {
+        ISettlement.Windows memory w = ISettlement.Windows(0, 0, 0, 60, 3_600);
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.BadWindows.selector, w));
+        deploy(w);
     }
 
     function testBondsBelongToTheirSettlement() public view {

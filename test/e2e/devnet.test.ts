@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 describe('devnet', () => {
-  test('six jobs: five settled and more, the silent prover slashed, every wei accounted for', async () => {
+  test('six jobs: five settled or more, the silent prover slashed, no wei lost', async () => {
     const file = join(folder, 'report.json')
     const devnet = proofwire(['devnet', '--jobs', '6', '--report', file])
     expect(await devnet.exited, devnet.output()).toBe(0)
@@ -76,7 +76,8 @@ describe('devnet', () => {
     const devnet = proofwire(['devnet', '--jobs', '9'])
     await devnet.line(/is silent past its promise/)
     const commands = (await devnet.living()).map(({ command }) => command)
-    // The devnet and its watchdog, the chain, bootstrap, builder, three agents, and what proves for them.
+    // The devnet and its watchdog, the chain, bootstrap, builder, three agents, and what proves for
+    // them.
     expect(commands.length).toBeGreaterThanOrEqual(9)
     const [, data] = /--config (\S+)\/builder\.toml/.exec(commands.join('\n'))!
     devnet.child.kill('SIGINT')
@@ -93,7 +94,7 @@ describe('devnet', () => {
     await devnet.gone(GONE_WITHIN_MS)
   })
 
-  test('a process that dies is named with its last words; the rest is ended, the logs are kept', async () => {
+  test('a process that dies is named with its last words, and the rest is ended', async () => {
     const kept = join(folder, 'died')
     const devnet = proofwire(['devnet', '--keep', kept])
     await devnet.line(/nodes: starting/)

@@ -7,7 +7,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** A variable all processes of a run inherit, so that any left over is found, whoever its parent is now. */
+/**
+ * A variable all processes of a run inherit, so that any left over is found, whoever its parent is
+ * now.
+ */
 const MARK = 'DEVNET_RUN'
 /** Between two looks at the machine's processes. ms. */
 const LOOK_MS = 100

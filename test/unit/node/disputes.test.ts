@@ -1,7 +1,7 @@
 import { toFunctionSelector } from 'viem/utils'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Challenge } from '#node/chain-events'
-import { bidPath, bidsRoot } from '#protocol/auction'
+import { bidsRoot, bidTree } from '#protocol/auction'
 import type { Obligation, SignedBid } from '#protocol/effects'
 import type { Address } from '#protocol/schema'
 import {
@@ -230,7 +230,7 @@ describe('disputes', () => {
     const acceptance = chain.sign(backup, 'Acceptance', parties)
     const message = { ...parties, acceptanceId: acceptance.id, startedAt: request.closesAt }
     const start = { ...chain.sign(builder, 'Start', message), acceptance }
-    const path = bidPath(bids, bid.id)!
+    const path = bidTree(bids).path(bid.id)!
     return { job: { request, award, start }, path, bid, priceWei }
   }
 })

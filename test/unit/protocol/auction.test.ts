@@ -3,8 +3,8 @@ import { encodeAbiParameters, keccak256 } from 'viem'
 import { describe, expect, test } from 'vitest'
 import {
   bidLeaf,
-  bidPath,
   bidsRoot,
+  bidTree,
   compareBids,
   isEligible,
   lineUp,
@@ -140,7 +140,7 @@ describe('the root of bids (rule A4)', () => {
       fc.property(anyBids, (bids) => {
         const root = bidsRoot(bids)
         for (const { bid: signed, opening } of bids) {
-          const path = bidPath(bids, signed.id)!
+          const path = bidTree(bids).path(signed.id)!
           const leaf = bidLeaf(signed.id, opening.priceWei, opening.readyAt)
           expect(rootOf(leaf, path)).toBe(root)
           const cheaper = bidLeaf(signed.id, opening.priceWei + 1n, opening.readyAt)
@@ -152,8 +152,8 @@ describe('the root of bids (rule A4)', () => {
   })
 
   test('has no path for a bid that is not under it', () => {
-    expect(bidPath([bid(of, alice)], bid(of, bob).bid.id)).toBeNull()
-    expect(bidPath([], bid(of, bob).bid.id)).toBeNull()
+    expect(bidTree([bid(of, alice)]).path(bid(of, bob).bid.id)).toBeNull()
+    expect(bidTree([]).path(bid(of, bob).bid.id)).toBeNull()
   })
 })
 

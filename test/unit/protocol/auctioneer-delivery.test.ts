@@ -116,6 +116,13 @@ describe('after a restart', () => {
     expect(stage.announced()).toContain('silent')
   })
 
+  test('a delivered job gives no further turn', () => {
+    const old = inProgress()
+    old.tick(of.id, PROMISE + params.silenceMs)
+    old.hear(receipt(of, alice, { deliveredAt: PROMISE + 520 }), PROMISE + 530)
+    expect(restarted(old, PROMISE + 600).done('turn')).toEqual([])
+  })
+
   test('an auction that awarded does not award again', () => {
     const old = auction()
     openAll(old)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bidPath, bidsRoot, type OpenedBid } from '#protocol/auction'
+import { bidsRoot, bidTree, type OpenedBid } from '#protocol/auction'
 import { defaultParams as params } from '#protocol/params'
 import {
   accept,
@@ -31,6 +31,7 @@ import {
   notice,
   receipt,
   request,
+  start,
   stranger,
   T0,
   terms,
@@ -123,13 +124,17 @@ describe('the auction', () => {
     openAll(stage)
     stage.tick(of.id, CLOSES_AT + params.awardGraceMs + 1)
     expect(drafts(stage)).toEqual([])
+    const last = auction()
+    openAll(last)
+    last.tick(of.id, CLOSES_AT + params.awardGraceMs)
+    expect(drafts(last)).toHaveLength(1)
   })
 })
 
 describe('a turn', () => {
   test('gives the winner the inputs, with its path, when it asks or as soon as it may', () => {
     const stage = inTurn()
-    const path = bidPath(bids, bids[0]!.bid.id)
+    const path = bidTree(bids).path(bids[0]!.bid.id)
     expect(stage.done('turn')).toEqual([{ kind: 'turn', requestId: of.id, prover: alice, path }])
     expect(stage.done('wake').map(({ at }) => at)).toContain(TURN_ENDS)
     expect(wait(stage, alice)).toBe('accept')
@@ -148,7 +153,7 @@ describe('a turn', () => {
     stage.tick(of.id, TURN_ENDS)
     expect(stage.announced()).toEqual(['turn-missed', 'turn-begun'])
     expect(stage.done('turn')).toMatchObject([
-      { prover: bob, path: bidPath(bids, bids[1]!.bid.id) },
+      { prover: bob, path: bidTree(bids).path(bids[1]!.bid.id) },
     ])
     expect(stage.done('wake').map(({ at }) => at)).toContain(TURN_ENDS + params.turnMs)
   })
@@ -186,6 +191,16 @@ describe('an acceptance', () => {
         message: { acceptanceId: from.id, startedAt: STARTED_AT },
       },
     ])
+  })
+
+  test('at the end of its turn keeps the turn while the start is signed', () => {
+    const stage = inTurn()
+    accept(stage, alice, TURN_ENDS - 1)
+    stage.tick(of.id, TURN_ENDS)
+    expect(stage.done('turn')).toEqual([])
+    stage.hear(start(awarded, alice, { startedAt: TURN_ENDS - 1 }), TURN_ENDS + 5)
+    stage.tick(of.id, TURN_ENDS - 1 + params.turnMs)
+    expect(stage.done('turn')).toEqual([])
   })
 
   test('[IGNORE] SIGNER_UNKNOWN: the accepting prover, or its registered signer, signed it', () => {

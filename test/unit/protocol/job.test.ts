@@ -24,6 +24,7 @@ import {
   CLOSES_AT,
   carol,
   DUE_AT,
+  dave,
   MILLI,
   nameOf,
   notice,
@@ -130,6 +131,7 @@ describe('an award', () => {
     const good: Partial<Award>[] = [
       named(),
       named(bob, carol),
+      { ...named(bob, carol, dave), bidCount: 4 },
       { ...named(), bidCount: 1 },
       { bidCount: params.maxBids },
       { priceWei: terms().reserveWei, readyAt: DUE_AT },

@@ -160,6 +160,13 @@ describe('an award', () => {
     expect(stage.done('wake').map(({ at }) => at)).toEqual([DUE_AT + params.holdMs + 1])
   })
 
+  test('of the only bid seen leaves nothing to open', () => {
+    const stage = heard()
+    stage.hear(bids[0]!.bid)
+    stage.hear(award(of, [bids[0]!]), CLOSES_AT)
+    expect(stage.done('open')).toEqual([])
+  })
+
   test('is observed once, when all its bids are opened', () => {
     const three = [...bids, bid(of, carol, 3n * MILLI)]
     const stage = heard('bids')
