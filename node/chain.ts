@@ -227,6 +227,7 @@ function chainOf(wiring: Wiring, parts: Parts): Chain {
     reportDoubleAward: (first, second) => disputes.reportDoubleAward(first, second),
     reportMisaward: (awarded, prover, better) => disputes.reportMisaward(awarded, prover, better),
     moneyOf: (of) => settlement.account(of),
+    isResolved: (builder, prover, nonce) => settlement.isResolved({ builder, prover, nonce }),
     codeHash: async (address) => {
       const code = await settlement.client.getCode({ address })
       return code && code !== '0x' ? keccak256(code) : null
@@ -289,6 +290,8 @@ export type Chain = {
   readonly moneyOf: (account: Address) => Promise<Account>
   /** keccak256 of a contract's code, `null` without any: what allow-lists of verifiers name. */
   readonly codeHash: (address: Address) => Promise<Hex | null>
+  /** Whether this prover was paid, or slashed, for this nonce of the builder. */
+  readonly isResolved: (builder: Address, prover: Address, nonce: bigint) => Promise<boolean>
   /** Adds up all of the market's money. Reads every log since the deployment. */
   readonly conservation: () => Promise<Conservation>
 }

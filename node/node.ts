@@ -200,6 +200,7 @@ async function assemble(
   const proving = prover
     ? new Proving({
         ...shared,
+        chain,
         exchange: createProverExchange(shared),
         role: prover.role,
         feed,

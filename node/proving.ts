@@ -8,6 +8,7 @@ import type { Job } from '#protocol/job'
 import type { Market } from '#protocol/market'
 import type { Address, Hex, Id, ProofRequest } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
+import type { Chain } from './chain.ts'
 import type { Clock } from './clock.ts'
 import { ExchangeRefused, type ProverExchange } from './exchange.ts'
 import type { Log } from './log.ts'
@@ -36,6 +37,7 @@ export type ProvingPorts = {
   readonly verifier: Verifier
   readonly exchange: ProverExchange
   readonly host: Pick<Host, 'connect' | 'protect' | 'unprotect'>
+  readonly chain: Pick<Chain, 'isResolved'>
   readonly role: ProverRole
   readonly feed: (input: Input) => Verdict
   readonly feedStored: (input: Input) => Promise<Verdict>
@@ -188,13 +190,16 @@ export class Proving {
   async #fetchInputs(job: Job, signal: AbortSignal): Promise<boolean> {
     const { exchange, role, store, log } = this.#ports
     const request = job.request.message
+    const isResolved = this.#isResolved(request)
     const turn = await this.#untilDue(job, signal, () =>
       exchange.fetch(request.builderPeer, job.id, request.inputBytes, signal),
     )
     if (!turn || signal.aborted) return false
-    const problem = this.#pathFits(job, turn.path)
-      ? role.check(turn.inputs, request)
-      : 'bid not under bidsRoot'
+    const problem = (await isResolved)
+      ? 'the chain pays nothing more for this nonce'
+      : this.#pathFits(job, turn.path)
+        ? role.check(turn.inputs, request)
+        : 'bid not under bidsRoot'
     if (problem) {
       log.warn('inputs refused', { requestId: job.id, problem })
       return false
@@ -207,6 +212,18 @@ export class Proving {
       { sync: true },
     )
     return true
+  }
+
+  /**
+   * Whether the chain has paid or slashed us for this builder and nonce before (rule D5): a builder that
+   * repeats a forgotten nonce would get its proof for nothing. A chain that does not answer counts as yes.
+   */
+  #isResolved({ builder, nonce }: ProofRequest): Promise<boolean> {
+    const { chain, signer, log } = this.#ports
+    return chain.isResolved(builder, signer.account, nonce).catch((error: unknown) => {
+      log.warn('cannot ask the chain about a nonce', { builder, nonce, error })
+      return true
+    })
   }
 
   /** Our own price must stand under the award's root: a backup claims by it (rule D3). */
