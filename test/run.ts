@@ -49,7 +49,7 @@ const vitest = (project: string): Step => ({
   what: `test/${project}, with vitest`,
   command: [
     ...[process.execPath, bin('vitest/vitest.mjs'), 'run', '--project', project],
-    ...['--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile=${results}`],
+    ...['--reporter=default', '--reporter=json', `--outputFile=${results}`],
   ],
   count: vitestCounts,
 })

@@ -127,7 +127,9 @@ async function startMember(
   await writeFile(config, toToml({ ...settings, bootstrap }))
   const isAgent = role === 'prover' || role === 'stalling prover'
   const args = [pathOf('proofwire.ts'), isAgent ? 'agent' : 'node', '--config', config]
-  const running = processes.start(name, process.execPath, args)
+  // What a killed agent leaves in the temporary folder goes with ours.
+  const environment = { TMPDIR: folder }
+  const running = processes.start(name, process.execPath, args, { environment })
   await running.line(isAgent ? /agent runs/ : /node runs/)
   return running
 }

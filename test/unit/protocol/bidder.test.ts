@@ -204,6 +204,7 @@ describe('a stored acceptance (rule D4)', () => {
   test('has us prove, at once and once', () => {
     const stage = accepted()
     expect(stage.done('prove')).toHaveLength(1)
+    expect(stage.done('wake').map(({ at }) => at)).toEqual([DUE_AT])
     stage.feed({ kind: 'committed', from: acceptance(awarded) })
     expect(kinds(stage)).toEqual([])
   })
@@ -250,6 +251,7 @@ describe('a proof', () => {
     const message = { requestId: of.id, prover: alice, proofHash, readyAt: PROVED_AT }
     expect(stage.done('publish')).toEqual([{ kind: 'publish', draft: { kind: 'Notice', message } }])
     expect(stage.done('deliver')).toHaveLength(1)
+    expect(stage.done('wake').map(({ at }) => at)).toEqual([PROVED_AT + PATIENCE_MS])
   })
 
   test('that was faster than the start is noticed with it', () => {

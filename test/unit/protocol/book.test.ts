@@ -87,6 +87,11 @@ describe('jobs', () => {
       jobs.update(of)
     }
     expect(jobs.openRequests(builder)).toBe(2)
+    const third = job(3n)
+    jobs.add(third, T0)
+    jobs.update(third)
+    jobs.delete(third.id)
+    expect(jobs.openRequests(builder)).toBe(2)
     one.outcome = 'void'
     jobs.update(one)
     expect(jobs.openRequests(builder)).toBe(1)

@@ -184,6 +184,23 @@ describe('a job', () => {
     expect(again.market.accounts.freeBondWei(alice)).toBe(ETHER - of.message.bondWei)
   })
 
+  test('is woken at its end again after a restart, even when that is over', () => {
+    const old = new Stage({ self: builder })
+    old.hear(of)
+    const record = old.market.record(of.id)!
+    for (const [now, at] of [
+      [CLOSES_AT, CLOSES_AT + 801],
+      [DUE_AT, DUE_AT],
+    ] as const) {
+      const stage = new Stage({ self: builder })
+      stage.market.restore(structuredClone(record), now)
+      stage.feed({ kind: 'resume' }, now)
+      expect(stage.done('wake').map((wake) => wake.at)).toContain(at)
+      stage.tick(of.id, Math.max(now, at))
+      expect(stage.announced()).toEqual(['ended'])
+    }
+  })
+
   test('is not restored into a full book of live jobs', () => {
     const stage = new Stage({ self: builder, params: { maxJobs: 1 } })
     const other = new Stage({ self: builder })
