@@ -1,6 +1,7 @@
-// Runs before `npm start`, `npm test` and `npm run bench`: installs the packages when they are missing or
-// older than the lock. Plain JavaScript without imports of ours, because on a fresh clone it runs under
-// whatever Node the machine has. `npm ci` is not used: the lock lacks other platforms' optional packages.
+// Runs before `npm start`, `npm test` and `npm run bench`: installs the packages when they are
+// missing or older than the lock. Plain JavaScript without imports of ours, because on a fresh
+// clone it runs under whatever Node the machine has. `npm ci` is not used: the lock lacks other
+// platforms' optional packages.
 import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 

@@ -1,6 +1,6 @@
 /**
- * Server-sent events: everything the market and the wanted proofs announce, as one JSON object an event. Nobody is
- * waited for: a listener that reads too slowly is told so and cut off.
+ * Server-sent events: everything the market and the wanted proofs announce, as one JSON object an
+ * event. Nobody is waited for: a listener that reads too slowly is told so and cut off.
  */
 import type { ServerResponse } from 'node:http'
 import { toJson } from './door-rpc.ts'
@@ -8,7 +8,10 @@ import { toJson } from './door-rpc.ts'
 export type EventLimits = {
   /** Listeners at once; each costs one write an event. */
   readonly maxListeners: number
-  /** What a listener may leave unread, besides what the system buffers. A busy auction's events: 200 KiB. Bytes. */
+  /**
+   * What a listener may leave unread, besides what the system buffers. A busy auction's events: 200
+   * KiB. Bytes.
+   */
   readonly maxUnreadBytes: number
 }
 export const defaultEventLimits: EventLimits = { maxListeners: 16, maxUnreadBytes: 1_048_576 }

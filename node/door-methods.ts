@@ -228,7 +228,10 @@ async function status(ports: MethodPorts) {
   }
 }
 
-/** Adds money to this account. Asking twice pays twice, so an answer is given before a client gives up. */
+/**
+ * Adds money to this account. Asking twice pays twice, so an answer is given before a client gives
+ * up.
+ */
 async function deposit({ chain, account, clock }: MethodPorts, params: Given, signal: AbortSignal) {
   const { kind, wei, timeoutMs } = readParams(params, {
     kind: field.choice('escrow', 'stake', 'bond'),

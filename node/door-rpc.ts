@@ -1,6 +1,6 @@
 /**
- * JSON-RPC 2.0, single and batch, from bytes to bytes: nothing here knows HTTP or what the methods do. Whatever the
- * bytes are, the answer is JSON-RPC or nothing (for notifications), never a throw.
+ * JSON-RPC 2.0, single and batch, from bytes to bytes: nothing here knows HTTP or what the methods
+ * do. Whatever the bytes are, the answer is JSON-RPC or nothing (for notifications), never a throw.
  */
 
 /** Codes of the specification, and ours from its range for servers. */
@@ -34,7 +34,10 @@ export class RpcError extends Error {
   }
 }
 
-/** Performs one call. `params` is the object of the call, empty when there was none. @throws RpcError */
+/**
+ * Performs one call. `params` is the object of the call, empty when there was none. @throws
+ * RpcError
+ */
 export type Call = (
   method: string,
   params: Readonly<Record<string, unknown>>,
@@ -43,7 +46,10 @@ export type Call = (
 
 /** Calls in one batch; they run one after the other. */
 const MAX_BATCH = 32
-/** Deeper JSON than this is none of ours: a batch of calls with an object of plain fields has three levels. */
+/**
+ * Deeper JSON than this is none of ours: a batch of calls with an object of plain fields has three
+ * levels.
+ */
 const MAX_DEPTH = 8
 /** Longest id and method name that is repeated. Characters. */
 const MAX_TEXT = 256
@@ -145,7 +151,9 @@ async function perform(
   }
 }
 
-/** Parameters are named. A list may hold the one object, because many clients always send a list. */
+/**
+ * Parameters are named. A list may hold the one object, because many clients always send a list.
+ */
 function objectOf(params: object | undefined): Readonly<Record<string, unknown>> {
   if (params === undefined || (Array.isArray(params) && params.length === 0)) return {}
   if (!Array.isArray(params)) return params as Record<string, unknown>

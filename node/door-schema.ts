@@ -1,6 +1,6 @@
 /**
- * Reads the parameters of a call at the door: strict, every bad field named at once, with what it should have been.
- * Amounts are text, decimal or 0x, because a JSON number cannot hold them.
+ * Reads the parameters of a call at the door: strict, every bad field named at once, with what it
+ * should have been. Amounts are text, decimal or 0x, because a JSON number cannot hold them.
  */
 import type { Address, Hex } from '#protocol/schema'
 import { RpcError, rpcCodes } from './door-rpc.ts'
@@ -21,7 +21,10 @@ export const optional = <T, F>(field: Field<T>, value: F): Field<T | F> => ({
   fallback: { value },
 })
 
-/** An unsigned integer of this many bits, as decimal or 0x text, or as a number that JSON keeps exact. */
+/**
+ * An unsigned integer of this many bits, as decimal or 0x text, or as a number that JSON keeps
+ * exact.
+ */
 export const unsigned = (bits: number): Field<bigint> => ({
   read: (value) => {
     const isText = typeof value === 'string' && /^(0x[0-9a-fA-F]{1,64}|[0-9]{1,78})$/.test(value)
@@ -31,7 +34,9 @@ export const unsigned = (bits: number): Field<bigint> => ({
   },
 })
 
-/** An amount of wei of this many bits. Numbers are refused: above 2^53 they would be another amount. */
+/**
+ * An amount of wei of this many bits. Numbers are refused: above 2^53 they would be another amount.
+ */
 export const wei = (bits: number): Field<bigint> => ({
   read: (value) => {
     if (typeof value !== 'string')
@@ -104,7 +109,10 @@ const MAX_NAME = 40
 /** Fields named at most. */
 const MAX_NAMED = 20
 
-/** Reads the one object of a call. @throws RpcError `INVALID_PARAMS` that names every field that is wrong. */
+/**
+ * Reads the one object of a call. @throws RpcError `INVALID_PARAMS` that names every field that is
+ * wrong.
+ */
 export function readParams<S extends Shape>(params: Readonly<Record<string, unknown>>, shape: S) {
   const problems: { field: string; problem: string }[] = []
   const read: Record<string, unknown> = {}

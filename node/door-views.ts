@@ -13,7 +13,8 @@ export function jobView(job: Job) {
       bidId: id,
       prover,
       seenAt: job.seenAt.get(id) ?? null,
-      // Prices show after the award only: whoever runs the auction must not tell a bidder of the others' before.
+      // Prices show after the award only: whoever runs the auction must not tell a bidder of the
+      // others' before.
       ...(award ? priceOf(job, id) : {}),
     })),
     award: award && {

@@ -1,8 +1,8 @@
 /**
- * The builder's door: JSON-RPC 2.0 at `POST /`, events at `GET /events`, `GET /metrics` and `GET /health`. On
- * loopback by default, and then for this machine's programs only: a page in a browser cannot get in by another
- * name for the address (Host), from another origin (Origin), or without saying that it sends JSON. Anywhere else,
- * every call but `/health` shows the token.
+ * The builder's door: JSON-RPC 2.0 at `POST /`, events at `GET /events`, `GET /metrics` and `GET
+ * /health`. On loopback by default, and then for this machine's programs only: a page in a browser
+ * cannot get in by another name for the address (Host), from another origin (Origin), or without
+ * saying that it sends JSON. Anywhere else, every call but `/health` shows the token.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -80,7 +80,10 @@ export class DoorError extends Error {
 const MIN_TOKEN = 16
 /** What is left of an answer when the node stops has this long to leave. ms. */
 const FAREWELL_MS = 2_000
-/** Bodies that are too large are still read to their end, up to so many times the limit: then the answer arrives. */
+/**
+ * Bodies that are too large are still read to their end, up to so many times the limit: then the
+ * answer arrives.
+ */
 const OVERSIZE = 8
 /** Silence on a connection after which it is closed: longer than the longest wait. ms. */
 const IDLE_MS = MAX_WAIT_MS + 30_000

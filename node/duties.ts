@@ -1,4 +1,7 @@
-/** What the market asks of the chain, with what it needs from the store: each is queued durably and reported. */
+/**
+ * What the market asks of the chain, with what it needs from the store: each is queued durably and
+ * reported.
+ */
 import type { Obligation } from '#protocol/effects'
 import { isRefusal, openSigned } from '#protocol/envelope'
 import type { Market } from '#protocol/market'

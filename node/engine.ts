@@ -1,9 +1,10 @@
 /**
- * The production driver: performs the effects of `Market` with real IO and feeds what comes back as inputs.
+ * The production driver: performs the effects of `Market` with real IO and feeds what comes back as
+ * inputs.
  *
- * Nothing is decided here. Inputs are handled one at a time, to completion, in the order they arrive. What a
- * job's effects may promise is performed after the job is stored, so a crash between the two repeats an
- * effect and never loses one; what was signed is given again, never signed anew.
+ * Nothing is decided here. Inputs are handled one at a time, to completion, in the order they
+ * arrive. What a job's effects may promise is performed after the job is stored, so a crash between
+ * the two repeats an effect and never loses one; what was signed is given again, never signed anew.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type {
@@ -95,7 +96,10 @@ export class Engine {
     this.#records = new Records(ports.store, ports.market)
   }
 
-  /** Gives the stored jobs back to the market. Call once, before the chain tells what became of them. */
+  /**
+   * Gives the stored jobs back to the market. Call once, before the chain tells what became of
+   * them.
+   */
   restore(): Promise<number> {
     return this.#records.restore(this.#ports.clock.now())
   }
@@ -118,7 +122,10 @@ export class Engine {
     return verdict
   }
 
-  /** Feeds, and resolves when what changed is on disk: before something else is promised on top of it. */
+  /**
+   * Feeds, and resolves when what changed is on disk: before something else is promised on top of
+   * it.
+   */
   async feedStored(input: Input): Promise<Verdict> {
     const verdict = this.feed(input)
     await this.#records.idle()
@@ -235,7 +242,10 @@ export class Engine {
     this.#ports.counter.answer(signed)
   }
 
-  /** Feeds our own message, stores what it changed, then gossips it. A message we know already goes out again. */
+  /**
+   * Feeds our own message, stores what it changed, then gossips it. A message we know already goes
+   * out again.
+   */
   async say(from: Gossiped): Promise<Verdict> {
     const verdict = await this.feedStored({ kind: 'message', from })
     const isKnown = verdict !== 'accept' && 'code' in verdict && verdict.code === 'DUPLICATE'

@@ -1,6 +1,6 @@
 /**
- * The three streams between a prover and the builder it dials: inputs, acceptance, proof. Both sides of each
- * body live here, beside each other.
+ * The three streams between a prover and the builder it dials: inputs, acceptance, proof. Both
+ * sides of each body live here, beside each other.
  *
  *   inputs    PeerClaim ‖ sig ‖ request id            →  path count u8 ‖ path ‖ inputs, when it is its turn
  *   accept    Acceptance ‖ sig                        →  the start's envelope
@@ -49,7 +49,9 @@ export class ExchangeRefused extends Error {
     return !retriable.has(this.code)
   }
 }
-/** Refusals that pass: the builder is busy, or has not read all of its store or of the chain yet. */
+/**
+ * Refusals that pass: the builder is busy, or has not read all of its store or of the chain yet.
+ */
 const retriable = new Set(['BUSY', 'STOPPING', 'SIGNER_UNKNOWN', 'UNKNOWN_REQUEST'])
 
 /** Deepest path: a tree over 4,096 bids, with room. */
@@ -247,7 +249,10 @@ export class BuilderCounter {
     await Promise.all(this.#stops.map((stop) => stop()))
   }
 
-  /** Waits for `give` under this name; `begin` feeds what asks for it, and its refusal ends the wait. */
+  /**
+   * Waits for `give` under this name; `begin` feeds what asks for it, and its refusal ends the
+   * wait.
+   */
   #wait(key: string, signal: AbortSignal, begin: () => Verdict): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const end = (act: () => void) => {

@@ -40,7 +40,8 @@ export async function runUntilSignal(
   process.on('SIGTERM', onSignal)
   let failure: unknown = null
   try {
-    // A signal during the start is obeyed when the start is done: only then is there something to stop.
+    // A signal during the start is obeyed when the start is done: only then is there something to
+    // stop.
     const stop = await start(end)
     failure = await ended
     await stop()

@@ -49,7 +49,10 @@ export async function loadProgramKeys(
   return keys
 }
 
-/** The account's key; a node without one speaks for an account made up for this run, which owns nothing. */
+/**
+ * The account's key; a node without one speaks for an account made up for this run, which owns
+ * nothing.
+ */
 export async function loadPrivateKey(
   settings: Pick<NodeSettings, 'keyFile' | 'passwordFile' | 'password'>,
   log: Log,

@@ -1,7 +1,7 @@
 /**
- * Puts a node together: store, key, chain, host, gossip, engine, streams, wanted proofs. Nothing is decided
- * here; the order is what matters. Accounts are known before messages are judged, stored jobs are back before
- * peers are answered, and everything stops in the reverse order.
+ * Puts a node together: store, key, chain, host, gossip, engine, streams, wanted proofs. Nothing is
+ * decided here; the order is what matters. Accounts are known before messages are judged, stored
+ * jobs are back before peers are answered, and everything stops in the reverse order.
  */
 import { join } from 'node:path'
 import type { ProverDesk } from '#protocol/bidder'
@@ -99,7 +99,10 @@ function listeners<E>(log: Log) {
   }
 }
 
-/** Runs closings in reverse, each even if an earlier one failed; the first failure is thrown at the end. */
+/**
+ * Runs closings in reverse, each even if an earlier one failed; the first failure is thrown at the
+ * end.
+ */
 function closings() {
   const all: (() => Promise<void> | void)[] = []
   return {
@@ -120,7 +123,8 @@ function closings() {
 
 /**
  * Starts a node.
- * @throws what its parts throw, each saying what was wrong and what to do; what was started is stopped again.
+ * @throws what its parts throw, each saying what was wrong and what to do; what was started is
+ * stopped again.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const closing = closings()

@@ -1,14 +1,14 @@
 /**
- * The nonces of this account's requests. One that names two awards costs the stake, and one that was paid is
- * worth nothing to the next prover, so none is ever used twice: not after a crash, not from an old copy of the
- * data folder, not from a new folder.
+ * The nonces of this account's requests. One that names two awards costs the stake, and one that
+ * was paid is worth nothing to the next prover, so none is ever used twice: not after a crash, not
+ * from an old copy of the data folder, not from a new folder.
  */
 import type { Store } from './store.ts'
 
 const LIMIT = 'nonces/limit'
 /**
- * Nonces set aside with one write. One word of `Settlement`'s bitmap holds as many, so a block starts a word, and
- * later receipts of one prover find it warm.
+ * Nonces set aside with one write. One word of `Settlement`'s bitmap holds as many, so a block
+ * starts a word, and later receipts of one prover find it warm.
  */
 const BLOCK = 256n
 
@@ -26,8 +26,8 @@ export class Nonces {
   }
 
   /**
-   * Goes on above everything this folder ever set aside, and above `now` in units of 1/256 ms, which no folder
-   * can have reached before.
+   * Goes on above everything this folder ever set aside, and above `now` in units of 1/256 ms,
+   * which no folder can have reached before.
    * @param now ms since the Unix epoch.
    */
   static async open(store: Store, now: number): Promise<Nonces> {
@@ -38,7 +38,9 @@ export class Nonces {
     return nonces
   }
 
-  /** A nonce nobody has had. It is on disk that it is gone before this resolves; gaps are normal. */
+  /**
+   * A nonce nobody has had. It is on disk that it is gone before this resolves; gaps are normal.
+   */
   async take(): Promise<bigint> {
     while (this.#next >= this.#limit) await this.#reserve()
     return this.#next++

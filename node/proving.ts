@@ -1,6 +1,7 @@
 /**
- * The prover's part of the driver: asks builders for inputs, accepts, runs the backend, delivers. Each job
- * has one abort signal; each step goes on until it succeeds, is refused for good, or the job is over.
+ * The prover's part of the driver: asks builders for inputs, accepts, runs the backend, delivers.
+ * Each job has one abort signal; each step goes on until it succeeds, is refused for good, or the
+ * job is over.
  */
 import { bidLeaf, rootOf } from '#protocol/auction'
 import type { Effect, Input, Verdict } from '#protocol/effects'
@@ -19,7 +20,9 @@ import type { Verifier } from './verifier.ts'
 
 /** What the agent does for the node: checks inputs before accepting, and proves. */
 export type ProverRole = {
-  /** Why these inputs are not the request's or cannot be proven; `null` if they can. Never throws. */
+  /**
+   * Why these inputs are not the request's or cannot be proven; `null` if they can. Never throws.
+   */
   readonly check: (inputs: Uint8Array, request: ProofRequest) => string | null
   /** The proof's bytes, or `null` when there will be none. @throws only when aborted. */
   readonly prove: (
@@ -43,7 +46,9 @@ export type ProvingPorts = {
   readonly feedStored: (input: Input) => Promise<Verdict>
 }
 
-/** Pause before a builder that could not be reached is asked again; doubled up to the second. ms. */
+/**
+ * Pause before a builder that could not be reached is asked again; doubled up to the second. ms.
+ */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_000
 
@@ -147,8 +152,8 @@ export class Proving {
   }
 
   /**
-   * Tries until it gives something, the builder refuses for good, the job is over or it is due. A builder
-   * that restarts is found again by the next try.
+   * Tries until it gives something, the builder refuses for good, the job is over or it is due. A
+   * builder that restarts is found again by the next try.
    */
   async #untilDue<T>(
     job: Job,
@@ -215,8 +220,9 @@ export class Proving {
   }
 
   /**
-   * Whether the chain has paid or slashed us for this builder and nonce before (rule D5): a builder that
-   * repeats a forgotten nonce would get its proof for nothing. A chain that does not answer counts as yes.
+   * Whether the chain has paid or slashed us for this builder and nonce before (rule D5): a builder
+   * that repeats a forgotten nonce would get its proof for nothing. A chain that does not answer
+   * counts as yes.
    */
   #isResolved({ builder, nonce }: ProofRequest): Promise<boolean> {
     const { chain, signer, log } = this.#ports

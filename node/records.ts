@@ -1,6 +1,6 @@
 /**
- * Job records on disk: one write at a time, each taking everything that changed meanwhile (group commit), so
- * records reach the disk in order and a burst of bids costs one write, not one each.
+ * Job records on disk: one write at a time, each taking everything that changed meanwhile (group
+ * commit), so records reach the disk in order and a burst of bids costs one write, not one each.
  */
 import type { JobRecord, Market } from '#protocol/market'
 import type { Id } from '#protocol/schema'

@@ -1,7 +1,8 @@
 /**
- * The account's key and what it signed. A message of one identity (the award of a request, the start of a
- * prover) is signed once: its bytes are stored with fsync before anybody sees them, and given again after a
- * crash, so this node never says two things in one place. Home of `@hpke/core`: bids are sealed here.
+ * The account's key and what it signed. A message of one identity (the award of a request, the
+ * start of a prover) is signed once: its bytes are stored with fsync before anybody sees them, and
+ * given again after a crash, so this node never says two things in one place. Home of `@hpke/core`:
+ * bids are sealed here.
  */
 import { randomBytes } from 'node:crypto'
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
@@ -17,7 +18,9 @@ import type { Store } from './store.ts'
 /** Where all that a node stores of one job lives: removed together when the job is forgotten. */
 export const ownKey = (requestId: Id, name: string): string => `own/${requestId}/${name}`
 
-/** How long a claim to speak through a peer id holds. One connection's life, and not much more. ms. */
+/**
+ * How long a claim to speak through a peer id holds. One connection's life, and not much more. ms.
+ */
 const PEER_CLAIM_MS = 3_600_000
 
 export type Signer = {
@@ -28,7 +31,8 @@ export type Signer = {
   readonly sign: <K extends Kind>(kind: K, message: Message<K>) => Signed<K, Message<K>>
   /**
    * Signs `message` as the one of its identity, or gives what was signed in its place before.
-   * @param name The identity within the request: the kind, and the prover where there may be several.
+   * @param name The identity within the request: the kind, and the prover where there may be
+   * several.
    */
   readonly signOnce: <K extends Kind>(
     kind: K,

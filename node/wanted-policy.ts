@@ -1,4 +1,7 @@
-/** What becomes of a wanted proof whose request brought nothing: asked again, on which terms, or given up and why. */
+/**
+ * What becomes of a wanted proof whose request brought nothing: asked again, on which terms, or
+ * given up and why.
+ */
 import type { Params } from '#protocol/params'
 import { type Id, ZERO_WORD } from '#protocol/schema'
 import type { Failure, FailureCode, WantedRecord } from './wanted-record.ts'
@@ -10,8 +13,8 @@ const MAX_REQUESTS = 3
 export type Ask = { readonly reserveWei: bigint; readonly retryOf: Id }
 
 /**
- * The terms of another request; `null` when none would help or there is no time for it. Only a request that
- * nobody bid for is a retry with a higher reserve; any other is asked again as it was.
+ * The terms of another request; `null` when none would help or there is no time for it. Only a
+ * request that nobody bid for is a retry with a higher reserve; any other is asked again as it was.
  * @param now ms since the Unix epoch.
  */
 export function nextAsk(

@@ -1,6 +1,6 @@
 /**
- * What is remembered of a wanted proof: its terms, and what became of each request made for it. Plain data and
- * pure functions; `wanted.ts` keeps it on disk and acts on it.
+ * What is remembered of a wanted proof: its terms, and what became of each request made for it.
+ * Plain data and pure functions; `wanted.ts` keeps it on disk and acts on it.
  */
 import type { JobOutcome, MarketEvent } from '#protocol/effects'
 import type { Job } from '#protocol/job'
@@ -148,7 +148,10 @@ function startOf(request: WantedRequest, prover: Address, startedAt: number): Wa
   return start
 }
 
-/** Writes down what an event of this request says. The same event again changes nothing but a bid count. */
+/**
+ * Writes down what an event of this request says. The same event again changes nothing but a bid
+ * count.
+ */
 export function recordEvent(request: WantedRequest, event: MarketEvent, now: number): void {
   const start = 'prover' in event && request.starts.find(({ prover }) => prover === event.prover)
   switch (event.kind) {
@@ -195,7 +198,10 @@ export function recordEvent(request: WantedRequest, event: MarketEvent, now: num
   }
 }
 
-/** Brings a request in step with the market after a restart: what happened while nobody wrote it down. */
+/**
+ * Brings a request in step with the market after a restart: what happened while nobody wrote it
+ * down.
+ */
 export function recordJob(request: WantedRequest, job: Job, now: number): void {
   const award = job.award?.message
   if (award) {

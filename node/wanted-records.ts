@@ -1,4 +1,7 @@
-/** Wanted proofs on disk and in memory, with their inputs and proofs; a bounded number of ended ones stays. */
+/**
+ * Wanted proofs on disk and in memory, with their inputs and proofs; a bounded number of ended ones
+ * stays.
+ */
 import type { Address, Id } from '#protocol/schema'
 import { ownKey } from './signer.ts'
 import { decodeJson, encodeJson, type Store, type Write } from './store.ts'
@@ -62,7 +65,10 @@ export class WantedRecords {
     for (const { requestId } of record.requests) this.#byRequest.set(requestId, record)
   }
 
-  /** Stores the record with its newest request, and all that request's auction needs. All or nothing, with sync. */
+  /**
+   * Stores the record with its newest request, and all that request's auction needs. All or
+   * nothing, with sync.
+   */
   async begin(record: WantedRecord, { requestId, secret, inputs }: AuctionFiles): Promise<void> {
     const isFirst = !this.#records.has(record.wantedId)
     const writes: Write[] = [
@@ -76,7 +82,10 @@ export class WantedRecords {
     this.#adopt(record)
   }
 
-  /** Takes back a request that was refused before anybody heard of it, and the record when it was its only one. */
+  /**
+   * Takes back a request that was refused before anybody heard of it, and the record when it was
+   * its only one.
+   */
   async undo(record: WantedRecord, requestId: Id): Promise<void> {
     this.#byRequest.delete(requestId)
     record.requests.splice(

@@ -35,9 +35,11 @@ export type WantedPorts = {
 const toHex = (bytes: Uint8Array): Hex => `0x${Buffer.from(bytes).toString('hex')}`
 
 /**
- * Says one request for a wanted proof; all that its auction needs is on disk before. Returns its id.
+ * Says one request for a wanted proof; all that its auction needs is on disk before. Returns its
+ * id.
  * @param nonce Never used before.
- * @throws WantedRefused when our own market does not take it: then nothing of it is left, here or elsewhere.
+ * @throws WantedRefused when our own market does not take it: then nothing of it is left, here or
+ * elsewhere.
  */
 export async function sayRequest(
   ports: WantedPorts,

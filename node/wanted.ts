@@ -1,11 +1,11 @@
 /**
- * Wanted proofs: what callers asked for at the door. One may take several requests, each an auction of its own:
- * nobody bid, nobody accepted, or this node stopped in the middle. Everything is on disk before it is said, so
- * a crash at any point leaves a wanted proof that goes on or fails with a reason, never one that is lost, and
- * never two awards of one nonce.
+ * Wanted proofs: what callers asked for at the door. One may take several requests, each an auction
+ * of its own: nobody bid, nobody accepted, or this node stopped in the middle. Everything is on
+ * disk before it is said, so a crash at any point leaves a wanted proof that goes on or fails with
+ * a reason, never one that is lost, and never two awards of one nonce.
  *
- * A request whose prover was started is never followed by another: that prover may still deliver, and both would
- * have to be paid. Against silent provers a caller asks for backups.
+ * A request whose prover was started is never followed by another: that prover may still deliver,
+ * and both would have to be paid. Against silent provers a caller asks for backups.
  */
 import { createHash } from 'node:crypto'
 import type { MarketEvent } from '#protocol/effects'
@@ -48,8 +48,8 @@ export type WantedEvent =
 export type Opened = { readonly wantedId: string; readonly requestId: Id }
 
 /**
- * Between the end of a request and the next one: peers' clocks may be 100 ms behind and must have ended it too,
- * and a start may still be on its way to the disk. ms.
+ * Between the end of a request and the next one: peers' clocks may be 100 ms behind and must have
+ * ended it too, and a start may still be on its way to the disk. ms.
  */
 const PAUSE_MS = 250
 
@@ -72,7 +72,9 @@ export class WantedProofs {
   readonly #listeners = new Set<(event: WantedEvent) => void>()
   readonly #waiters = new Set<() => void>()
   readonly #busy = new Set<Promise<unknown>>()
-  /** Nothing is asked before the node is ready for it: the chain's word on our cover comes first. */
+  /**
+   * Nothing is asked before the node is ready for it: the chain's word on our cover comes first.
+   */
   #resumed = false
   #stopped = false
 
@@ -82,13 +84,19 @@ export class WantedProofs {
     this.#records = records
   }
 
-  /** Reads what was wanted when the node last stopped. Call before the engine resumes: its events are needed. */
+  /**
+   * Reads what was wanted when the node last stopped. Call before the engine resumes: its events
+   * are needed.
+   */
   static async open(ports: WantedPorts): Promise<WantedProofs> {
     const nonces = await Nonces.open(ports.store, ports.clock.now())
     return new WantedProofs(ports, nonces, await WantedRecords.load(ports.store))
   }
 
-  /** Goes on with what is open. Call once, when the engine has resumed and the chain has told our cover. */
+  /**
+   * Goes on with what is open. Call once, when the engine has resumed and the chain has told our
+   * cover.
+   */
   resume(): void {
     this.#resumed = true
     for (const record of this.#records.all()) {
@@ -134,7 +142,9 @@ export class WantedProofs {
     return delivery ? this.#records.proof(delivery.requestId, delivery.prover) : null
   }
 
-  /** Resolves when the wanted proof is open no more, `timeoutMs` have passed, or `signal` aborts. */
+  /**
+   * Resolves when the wanted proof is open no more, `timeoutMs` have passed, or `signal` aborts.
+   */
   wait(wantedId: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const isOver = (): boolean =>
       this.#stopped || signal.aborted || this.#records.get(wantedId)?.status !== 'open'
@@ -162,7 +172,10 @@ export class WantedProofs {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Keeps the proof of a started prover, once it is verified and before the receipt for it is signed. */
+  /**
+   * Keeps the proof of a started prover, once it is verified and before the receipt for it is
+   * signed.
+   */
   async keepProof(requestId: Id, prover: Address, proof: Uint8Array): Promise<void> {
     const record = this.#records.ofRequest(requestId)
     if (!record) this.#ports.log.warn('a proof came that nobody wants', { requestId, prover })
@@ -305,7 +318,10 @@ export class WantedProofs {
     this.#run(asked)
   }
 
-  /** Whether nobody was or will be started: it is void, or everyone named in the award missed the turn. */
+  /**
+   * Whether nobody was or will be started: it is void, or everyone named in the award missed the
+   * turn.
+   */
   #isOver({ requestId, outcome, starts }: WantedRequest): boolean {
     if (starts.length > 0) return false
     const auction = this.#ports.market.auctioneer.auctions.get(requestId)

@@ -1,6 +1,7 @@
 /**
- * What every account can answer for: bonds, stakes and escrow as the chain last confirmed them, less what
- * public messages already bind. A prover's open starts hold its bond; a builder's open jobs hold its cover.
+ * What every account can answer for: bonds, stakes and escrow as the chain last confirmed them,
+ * less what public messages already bind. A prover's open starts hold its bond; a builder's open
+ * jobs hold its cover.
  */
 import type { ChainEvent } from './effects.ts'
 import { coverWei } from './money.ts'
@@ -64,7 +65,9 @@ export class Accounts {
     return this.#balances.get(account) ?? EMPTY
   }
 
-  /** Whether `signer` may speak for `account`: itself, or the EOA it registered on chain (rule M4). */
+  /**
+   * Whether `signer` may speak for `account`: itself, or the EOA it registered on chain (rule M4).
+   */
   speaksFor(account: Address, signer: Address): boolean {
     return signer === account || this.#signers.get(account) === signer
   }
@@ -74,7 +77,9 @@ export class Accounts {
     return this.#balances.has(account)
   }
 
-  /** Bond that no open start holds; negative when the chain slashed what a start still holds. wei. */
+  /**
+   * Bond that no open start holds; negative when the chain slashed what a start still holds. wei.
+   */
   freeBondWei(prover: Address): bigint {
     return this.#of(prover).bondWei - this.bonds.total(prover)
   }

@@ -1,6 +1,6 @@
 /**
- * The award rule: which bid wins a request, who stands behind it, and the root the builder signs so that
- * everybody can check it. Pure; the builder, every observer and the simulator run this code.
+ * The award rule: which bid wins a request, who stands behind it, and the root the builder signs so
+ * that everybody can check it. Pure; the builder, every observer and the simulator run this code.
  */
 import type { SignedBid } from './effects.ts'
 import { type Opening, scoreWei } from './money.ts'

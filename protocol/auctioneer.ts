@@ -1,7 +1,7 @@
 /**
- * The builder's side of its own jobs: awards at the close, gives turns, starts who accepts, goes on to the
- * next when a turn stays unanswered or a started prover falls silent, signs receipts, and asks for slashes.
- * Part of `Market`: no IO, no clock.
+ * The builder's side of its own jobs: awards at the close, gives turns, starts who accepts, goes on
+ * to the next when a turn stays unanswered or a started prover falls silent, signs receipts, and
+ * asks for slashes. Part of `Market`: no IO, no clock.
  */
 import type { Accounts } from './accounts.ts'
 import { bidTree, type OpenedBid, rank } from './auction.ts'
@@ -12,7 +12,9 @@ import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
 import { type Address, type Hex, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
 
-/** One of those who may be started, best first, with what the builder needs when bids are forgotten. */
+/**
+ * One of those who may be started, best first, with what the builder needs when bids are forgotten.
+ */
 type Candidate = {
   readonly prover: Address
   readonly priceWei: bigint
@@ -27,11 +29,17 @@ export type Auction = {
   candidates: readonly Candidate[] | null
   /** Whose turn it is: index into `candidates`; their number when nobody is left. */
   turn: number
-  /** The turn is missed at this instant; `null` once its prover was started. ms since the Unix epoch. */
+  /**
+   * The turn is missed at this instant; `null` once its prover was started. ms since the Unix
+   * epoch.
+   */
   turnUntil: number | null
   /** Who was seen to default, so that it is said and slashed once. */
   defaulted: Address[]
-  /** Nobody counts as silent before this: after a restart provers must find us again. ms since the Unix epoch. */
+  /**
+   * Nobody counts as silent before this: after a restart provers must find us again. ms since the
+   * Unix epoch.
+   */
   patientUntil: number
 }
 
@@ -62,7 +70,10 @@ export class Auctioneer {
     emit({ kind: 'wake', requestId: job.id, at: job.request.message.closesAt })
   }
 
-  /** At the close, and whenever openings come after it: awards once every bid is opened, or time presses. */
+  /**
+   * At the close, and whenever openings come after it: awards once every bid is opened, or time
+   * presses.
+   */
   award(job: Job, now: number, emit: Emit): void {
     const auction = this.auctions.get(job.id)
     const { closesAt } = job.request.message
@@ -129,7 +140,10 @@ export class Auctioneer {
     emit({ kind: 'wake', requestId: job.id, at: this.#defaultsAt(job) })
   }
 
-  /** From when on a started prover without a receipt has defaulted: a proof in time may still be in the verifier. */
+  /**
+   * From when on a started prover without a receipt has defaulted: a proof in time may still be in
+   * the verifier.
+   */
   #defaultsAt(job: Job): number {
     return job.request.message.dueAt + this.#params.receiptMs + 1
   }
@@ -199,7 +213,10 @@ export class Auctioneer {
     return null
   }
 
-  /** Whether our cover bears one more start of this prover: two who both deliver are both paid (rule G4). */
+  /**
+   * Whether our cover bears one more start of this prover: two who both deliver are both paid (rule
+   * G4).
+   */
   #isCovered(job: Job, prover: Address, auction: Auction): boolean {
     const candidate = auction.candidates?.find((other) => other.prover === prover)
     const extraWei = extraCoverWei(job, candidate?.priceWei ?? 0n, this.#params)
@@ -215,7 +232,10 @@ export class Auctioneer {
     if (silentAt !== null) emit({ kind: 'wake', requestId: job.id, at: silentAt })
   }
 
-  /** When the prover of the present turn, once started, counts as silent; `null` if it is not started. */
+  /**
+   * When the prover of the present turn, once started, counts as silent; `null` if it is not
+   * started.
+   */
   #silentAt(job: Job, auction: Auction): number | null {
     const candidate = auction.candidates?.[auction.turn]
     const obligation = candidate && job.obligations.get(candidate.prover)

@@ -1,9 +1,10 @@
 /**
- * The prover's side of the jobs it bids for: quotes, fetches the inputs when named, accepts, proves,
- * delivers, and takes its money by receipt or by claim. Part of `Market`: no IO, no clock.
+ * The prover's side of the jobs it bids for: quotes, fetches the inputs when named, accepts,
+ * proves, delivers, and takes its money by receipt or by claim. Part of `Market`: no IO, no clock.
  *
- * Once it has signed an acceptance it proves to the end, even if no start comes or another prover delivers:
- * a start signed in secret and shown after `dueAt` could otherwise take its bond (rule D4).
+ * Once it has signed an acceptance it proves to the end, even if no start comes or another prover
+ * delivers: a start signed in secret and shown after `dueAt` could otherwise take its bond (rule
+ * D4).
  */
 
 import type { Accounts } from './accounts.ts'
@@ -56,8 +57,8 @@ export type Pursuit = {
 }
 
 /**
- * The builder answers a delivery in a round trip and `receiptMs`; this long without, we commit on chain. A
- * receipt that says the proof came later than this is not believed. ms.
+ * The builder answers a delivery in a round trip and `receiptMs`; this long without, we commit on
+ * chain. A receipt that says the proof came later than this is not believed. ms.
  */
 const RECEIPT_PATIENCE_MS = 3_000
 
@@ -78,8 +79,8 @@ export class Bidder {
   }
 
   /**
-   * Whether we accepted a job and still owe its proof, or are owed for it (rule D4): while a start we never
-   * saw could still be shown and take our bond, acceptance and proof are what answers it.
+   * Whether we accepted a job and still owe its proof, or are owed for it (rule D4): while a start
+   * we never saw could still be shown and take our bond, acceptance and proof are what answers it.
    */
   isBound(id: Id): boolean {
     const stage = this.pursuits.get(id)?.stage
@@ -124,7 +125,9 @@ export class Bidder {
     if (pursuit) pursuit.bidId = bidId
   }
 
-  /** The award is known: ask for the inputs if it names us; the builder answers when it is our turn. */
+  /**
+   * The award is known: ask for the inputs if it names us; the builder answers when it is our turn.
+   */
   awarded(job: Job, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (!pursuit || !job.award || pursuit.stage !== 'bidding') return
@@ -202,7 +205,10 @@ export class Bidder {
     this.started(job, emit)
   }
 
-  /** A receipt was heard: ours settles if it pays what is owed; another's ends what we had not accepted. */
+  /**
+   * A receipt was heard: ours settles if it pays what is owed; another's ends what we had not
+   * accepted.
+   */
   received(job: Job, receipt: SignedReceipt, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (!pursuit) return
@@ -223,7 +229,9 @@ export class Bidder {
     return message.proofHash === pursuit.proofHash && isFair
   }
 
-  /** What our proof earns, if the builder's word on when it came is to be believed (rule P1). wei. */
+  /**
+   * What our proof earns, if the builder's word on when it came is to be believed (rule P1). wei.
+   */
   #owedWei(job: Job, pursuit: Pursuit, deliveredAt: number): bigint {
     const promise = promiseOf(job, this.#self, pursuit.readyAt)
     const latestAt = (pursuit.provedAt ?? deliveredAt) + RECEIPT_PATIENCE_MS
@@ -237,7 +245,8 @@ export class Bidder {
     if (pursuit?.stage !== 'proved' || pursuit.provedAt === null) return
     const { dueAt } = job.request.message
     const resolution = job.obligations.get(this.#self)?.resolution
-    // Paid less than it is owed (a receipt nobody asked for, settled by the builder itself), it still claims.
+    // Paid less than it is owed (a receipt nobody asked for, settled by the builder itself), it
+    // still claims.
     const owedWei = this.#owedWei(job, pursuit, dueAt)
     if (resolution && (resolution.kind === 'slashed' || resolution.payWei >= owedWei)) {
       pursuit.stage = 'over'
@@ -260,8 +269,8 @@ export class Bidder {
   }
 
   /**
-   * Until when an ended job must be remembered: while a start we never saw could still be shown and our
-   * bond be taken, our proof and acceptance are what answers it. ms since the Unix epoch.
+   * Until when an ended job must be remembered: while a start we never saw could still be shown and
+   * our bond be taken, our proof and acceptance are what answers it. ms since the Unix epoch.
    */
   keepUntil(job: Job): number {
     const isBound =
@@ -269,7 +278,9 @@ export class Bidder {
     return isBound ? closesForGoodAt(job, this.#params) : 0
   }
 
-  /** After a restart: goes on where the job stood. Bids that were still open cannot be won any more. */
+  /**
+   * After a restart: goes on where the job stood. Bids that were still open cannot be won any more.
+   */
   resume(job: Job, now: number, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (!pursuit) return
@@ -282,7 +293,8 @@ export class Bidder {
         return
       case 'fetching':
       case 'accepting':
-        // Nothing was promised yet; `accepting` may have been stored by the driver, which then says so.
+        // Nothing was promised yet; `accepting` may have been stored by the driver, which then says
+        // so.
         if (isOver) pursuit.stage = 'over'
         else {
           pursuit.stage = 'fetching'

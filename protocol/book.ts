@@ -1,7 +1,7 @@
 /**
- * The jobs a node remembers: by id, by (builder, nonce), and how many of each builder are open. Bounded by
- * `maxJobs`: closed jobs leave first, then ended ones; when all are live, new requests are ignored. Also
- * keeps what jobs hold of bonds and cover in step with them.
+ * The jobs a node remembers: by id, by (builder, nonce), and how many of each builder are open.
+ * Bounded by `maxJobs`: closed jobs leave first, then ended ones; when all are live, new requests
+ * are ignored. Also keeps what jobs hold of bonds and cover in step with them.
  */
 import type { Accounts } from './accounts.ts'
 import { lineUp } from './auction.ts'
@@ -54,7 +54,10 @@ export class JobBook {
     return this.#open.get(builder)?.size ?? 0
   }
 
-  /** Adds a job. When there is no room: the id of an ended job to forget, or `full` if there is none. */
+  /**
+   * Adds a job. When there is no room: the id of an ended job to forget, or `full` if there is
+   * none.
+   */
   add(job: Job, now: number): Id | 'full' | null {
     let evicted: Id | null = null
     if (this.#jobs.size >= this.#params.maxJobs) {
@@ -113,7 +116,10 @@ export class JobBook {
     if (open?.size === 0) this.#open.delete(builder)
   }
 
-  /** A start says who answered its turn, and that those between it and the last start did not (rule S1). */
+  /**
+   * A start says who answered its turn, and that those between it and the last start did not (rule
+   * S1).
+   */
   recordTurns(job: Job, started: Address, standing: Standing, now: number): void {
     if (!job.award) return
     const { builder } = job.request.message

@@ -1,7 +1,7 @@
 /**
- * Bytes ↔ messages. A message is its fields as 32-byte ABI words (every field is static), so its length is
- * fixed by its kind. Decoding is strict: a word with anything in its padding is malformed, hence
- * encode(decode(bytes)) = bytes for all bytes that decode (rule M2).
+ * Bytes ↔ messages. A message is its fields as 32-byte ABI words (every field is static), so its
+ * length is fixed by its kind. Decoding is strict: a word with anything in its padding is
+ * malformed, hence encode(decode(bytes)) = bytes for all bytes that decode (rule M2).
  */
 import { type Kind, type Message, schema } from './schema.ts'
 
@@ -109,7 +109,10 @@ function readScalar(bytes: Buffer, at: number, scalar: Scalar): unknown {
   return BigInt(`0x${bytes.toString('hex', end - scalar.bytes, end)}`)
 }
 
-/** Decodes the ABI words of a message; `null` if they are not exactly one message of this kind. Never throws. */
+/**
+ * Decodes the ABI words of a message; `null` if they are not exactly one message of this kind.
+ * Never throws.
+ */
 export function decode<K extends Kind>(kind: K, data: Uint8Array): Message<K> | null {
   if (data.byteLength !== messageBytes(kind)) return null
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)

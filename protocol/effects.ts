@@ -17,7 +17,10 @@ import type {
   Start,
 } from './schema.ts'
 
-/** A message whose bytes were well formed and whose signature was recovered. Nothing else is known yet. */
+/**
+ * A message whose bytes were well formed and whose signature was recovered. Nothing else is known
+ * yet.
+ */
 export type Signed<K extends string, M> = {
   readonly kind: K
   /** EIP-712 digest of `message`. */
@@ -29,7 +32,10 @@ export type Signed<K extends string, M> = {
   readonly signature: Uint8Array
 }
 
-/** The award travels with the winning bid and its opening, because one award in eleven overtakes its bid. */
+/**
+ * The award travels with the winning bid and its opening, because one award in eleven overtakes its
+ * bid.
+ */
 export type SignedAward = Signed<'Award', Award> & {
   readonly bid: Signed<'Bid', Bid>
   readonly opening: Opening
@@ -54,7 +60,10 @@ export type Gossiped =
   | SignedReceipt
 export type GossipKind = Gossiped['kind']
 
-/** What the chain says, once confirmed. Amounts count for new work: nothing exiting or being withdrawn. */
+/**
+ * What the chain says, once confirmed. Amounts count for new work: nothing exiting or being
+ * withdrawn.
+ */
 export type ChainEvent =
   | {
       readonly kind: 'account'
@@ -101,7 +110,10 @@ export type Input =
   | { readonly kind: 'fetched'; readonly requestId: Id; readonly ok: boolean }
   /** Our acceptance was signed and stored; from here we deliver, whatever the builder answers. */
   | { readonly kind: 'committed'; readonly from: SignedAcceptance }
-  /** Our backend ended: hash of the proof, which the driver keeps, or `null` when it failed for good. */
+  /**
+   * Our backend ended: hash of the proof, which the driver keeps, or `null` when it failed for
+   * good.
+   */
   | { readonly kind: 'proved'; readonly requestId: Id; readonly proofHash: Hex | null }
   /** A proof that verifies came over a stream; `deliveredAt` is when its last byte did. */
   | {
@@ -119,7 +131,10 @@ export type Input =
   /** After a restart, with every stored job restored: ask for what each one still needs. */
   | { readonly kind: 'resume' }
 
-/** A message to be signed; the driver signs each identity once and keeps the bytes (never two contents). */
+/**
+ * A message to be signed; the driver signs each identity once and keeps the bytes (never two
+ * contents).
+ */
 export type Draft =
   | {
       readonly kind: 'Award'
@@ -148,7 +163,9 @@ export type Effect =
       readonly priceWei: bigint
       readonly readyAt: number
     }
-  /** Open these bids with `secret` (our own auction: the driver has it), in slices; answer `opened`. */
+  /**
+   * Open these bids with `secret` (our own auction: the driver has it), in slices; answer `opened`.
+   */
   | {
       readonly kind: 'open'
       readonly requestId: Id
@@ -162,13 +179,19 @@ export type Effect =
   | { readonly kind: 'expire'; readonly holdId: Id; readonly at: number }
   /** Prover: ask the builder for the inputs, waiting for our turn; answer `fetched`. */
   | { readonly kind: 'fetch'; readonly requestId: Id }
-  /** Prover: sign and store the acceptance (answer `committed`), then send it and feed the start it brings. */
+  /**
+   * Prover: sign and store the acceptance (answer `committed`), then send it and feed the start it
+   * brings.
+   */
   | { readonly kind: 'accept'; readonly message: Acceptance }
   /** Prover: start the backend on the fetched inputs; answer `proved`. */
   | { readonly kind: 'prove'; readonly requestId: Id }
   /** Prover: the job ended otherwise; stop fetching or proving it. */
   | { readonly kind: 'abort'; readonly requestId: Id }
-  /** Prover: hand the stored proof to the builder until a receipt comes; feed the receipt as `message`. */
+  /**
+   * Prover: hand the stored proof to the builder until a receipt comes; feed the receipt as
+   * `message`.
+   */
   | { readonly kind: 'deliver'; readonly requestId: Id }
   /** Prover: the receipt is good; settle it on chain in a batch. */
   | { readonly kind: 'settle'; readonly receipt: SignedReceipt }
@@ -184,7 +207,10 @@ export type Effect =
     }
   /** Builder: nobody else is needed; end every waiting stream of this job. */
   | { readonly kind: 'dismiss'; readonly requestId: Id }
-  /** Builder: a started prover defaulted; slash it once block time passes `atS`, unless a receipt came. */
+  /**
+   * Builder: a started prover defaulted; slash it once block time passes `atS`, unless a receipt
+   * came.
+   */
   | {
       readonly kind: 'slash'
       readonly obligation: Obligation
@@ -216,7 +242,9 @@ export type Verdict = Decision | { readonly action: 'hold'; readonly holdId: Id 
 export type Outcome = {
   readonly verdict: Verdict
   readonly effects: readonly Effect[]
-  /** Jobs that changed and that this node takes part in: the driver stores them before it performs. */
+  /**
+   * Jobs that changed and that this node takes part in: the driver stores them before it performs.
+   */
   readonly changed: readonly Id[]
 }
 

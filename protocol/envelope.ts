@@ -1,6 +1,6 @@
 /**
- * What travels: signed messages of fixed length, two of them composite. Opening an envelope decodes it,
- * computes its digest and recovers its signer; who may say what is for `market.ts`.
+ * What travels: signed messages of fixed length, two of them composite. Opening an envelope decodes
+ * it, computes its digest and recovers its signer; who may say what is for `market.ts`.
  *
  *   request, bid, notice, receipt   message ‖ signature
  *   award                           award ‖ signature ‖ winning bid ‖ signature ‖ opening

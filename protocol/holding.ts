@@ -1,13 +1,17 @@
 /**
- * Messages that overtook the one they name. Each waits, for at most `holdMs`, for that one; gossip's
- * validator waits with it. Bounded: over the bound a message is ignored, which costs its sender nothing.
+ * Messages that overtook the one they name. Each waits, for at most `holdMs`, for that one;
+ * gossip's validator waits with it. Bounded: over the bound a message is ignored, which costs its
+ * sender nothing.
  */
 import type { Gossiped } from './effects.ts'
 import type { Address, Id } from './schema.ts'
 
 export type Held = { readonly holdId: Id; readonly from: Gossiped }
 
-/** Who answers for a message before the one it names is known: whoever signed it, or a part of it, by name. */
+/**
+ * Who answers for a message before the one it names is known: whoever signed it, or a part of it,
+ * by name.
+ */
 export function voucherOf(from: Gossiped): {
   readonly account: Address
   readonly signer: Address

@@ -6,9 +6,10 @@
  *      └─closesAt+grace─▶ void ◀─dueAt+2W────┘ (never started)     └─dueAt+2W─▶ settled
  *                                            └─dueAt+2W─▶ defaulted
  *
- * Every transition lives in this file, and nothing here knows which role this node plays, so a node cannot
- * hold its peers to other rules than its own. A job may have several starts (the winner, then backups): each
- * is an obligation of its own, paid or slashed apart from the others. Time arrives as `now`.
+ * Every transition lives in this file, and nothing here knows which role this node plays, so a node
+ * cannot hold its peers to other rules than its own. A job may have several starts (the winner,
+ * then backups): each is an obligation of its own, paid or slashed apart from the others. Time
+ * arrives as `now`.
  */
 import { isEligible, lineUp, type OpenedBid } from './auction.ts'
 import type {
@@ -81,7 +82,10 @@ export function openedBids(job: Job): OpenedBid[] {
   return opened
 }
 
-/** Takes a bid into the auction. A second bid of one prover is for the caller, who keeps the evidence. */
+/**
+ * Takes a bid into the auction. A second bid of one prover is for the caller, who keeps the
+ * evidence.
+ */
 export function takeBid(job: Job, bid: SignedBid, now: number, params: Params): Refusal | null {
   const request = job.request.message
   // [IGNORE] BID_LATE: the auction of its request is still open.
@@ -111,7 +115,10 @@ export function takeOpenings(job: Job, found: Found): boolean {
 export const isAllOpened = (job: Job): boolean =>
   [...job.bids.values()].every(({ id }) => job.openings.has(id))
 
-/** An ended job keeps the bids of those it started, whose prices still count, and lets go of the rest. */
+/**
+ * An ended job keeps the bids of those it started, whose prices still count, and lets go of the
+ * rest.
+ */
 export function forgetBids(job: Job): void {
   const openings = new Map(job.openings)
   job.openings.clear()
@@ -160,7 +167,8 @@ export function takeAward(
 
 /**
  * Takes a start and its acceptance, whose signers the caller has checked. Moves to *started*.
- * @param mayReopen Whether a job that ended for want of a start takes one late: its prover does (rule D4).
+ * @param mayReopen Whether a job that ended for want of a start takes one late: its prover does
+ * (rule D4).
  */
 export function takeStart(
   job: Job,
@@ -264,13 +272,17 @@ export function promiseOf(job: Job, prover: Address, readyAt: number): number {
   return promisedAt(job.request.message, readyAt, startedAt, job.award?.message.prover !== prover)
 }
 
-/** First whole second at which a slash is allowed: `ceil(dueAt) + 2 W` (rule D2). Seconds of block time. */
+/**
+ * First whole second at which a slash is allowed: `ceil(dueAt) + 2 W` (rule D2). Seconds of block
+ * time.
+ */
 export const slashableAtS = (dueAt: number, params: Params): number =>
   Math.ceil(dueAt / 1_000) + 2 * params.claimWindowS
 
 /**
- * When the job ends at the latest, whatever happened (rule J3): unawarded, a grace after its close; awarded
- * but never started, at its due time; started, when the windows for payment are over. ms since the Unix epoch.
+ * When the job ends at the latest, whatever happened (rule J3): unawarded, a grace after its close;
+ * awarded but never started, at its due time; started, when the windows for payment are over. ms
+ * since the Unix epoch.
  */
 export function endsAt(job: Job, params: Params): number {
   const { closesAt, dueAt } = job.request.message
@@ -288,7 +300,9 @@ export function endInTime(job: Job, now: number, params: Params): JobOutcome | n
   return job.outcome
 }
 
-/** When a slash that met a commitment is over too, with a window to spare. ms since the Unix epoch. */
+/**
+ * When a slash that met a commitment is over too, with a window to spare. ms since the Unix epoch.
+ */
 export const closesForGoodAt = (job: Job, params: Params): number =>
   (slashableAtS(job.request.message.dueAt, params) + 2 * params.claimWindowS) * 1_000
 
@@ -300,7 +314,10 @@ export function isClosed(job: Job, now: number, params: Params): boolean {
   return true
 }
 
-/** Bond the job's starts still hold, by prover (rule G3): a receipt, a payment or a slash frees it. wei. */
+/**
+ * Bond the job's starts still hold, by prover (rule G3): a receipt, a payment or a slash frees it.
+ * wei.
+ */
 export function bondsHeld(job: Job): { prover: Address; wei: bigint }[] {
   const { bondWei } = job.request.message
   return [...job.obligations].map(([prover, { receipt, resolution }]) => ({
@@ -309,7 +326,10 @@ export function bondsHeld(job: Job): { prover: Address; wei: bigint }[] {
   }))
 }
 
-/** Cover the job holds of its builder's (rule G4): what its starts may still cost, claims included. wei. */
+/**
+ * Cover the job holds of its builder's (rule G4): what its starts may still cost, claims included.
+ * wei.
+ */
 export function coverHeldWei(job: Job, params: Params): bigint {
   const request = job.request.message
   const claimWei = claimCostWei(request, params)
@@ -324,7 +344,10 @@ export function coverHeldWei(job: Job, params: Params): bigint {
   return held
 }
 
-/** What one more start at this price adds to the cover the job holds (rule G4); may be negative. wei. */
+/**
+ * What one more start at this price adds to the cover the job holds (rule G4); may be negative.
+ * wei.
+ */
 export function extraCoverWei(job: Job, priceWei: bigint, params: Params): bigint {
   const request = job.request.message
   if (job.obligations.size > 0) return priceWei + claimCostWei(request, params)

@@ -1,5 +1,6 @@
 /**
- * What a gossiped message does to the market, once its bytes and signature are in order: accepted, refused
+ * What a gossiped message does to the market, once its bytes and signature are in order: accepted,
+ * refused
  * with a code, or awaiting the message it names. Every `[REJECT]` and `[IGNORE]` line is a rule of
  * `protocol/README.md` and the title of a test.
  */
@@ -96,7 +97,10 @@ export class Judge {
     }
   }
 
-  /** Judges a request; an accepted one is a new job. A full book forgets one that `evict` is told of. */
+  /**
+   * Judges a request; an accepted one is a new job. A full book forgets one that `evict` is told
+   * of.
+   */
   request(from: SignedRequest, now: number, evict: (id: Id) => void): Decision {
     const { message } = from
     // [IGNORE] SIGNER_UNKNOWN: the request's builder, or its registered signer, signed it.
@@ -126,7 +130,9 @@ export class Judge {
     return 'accept'
   }
 
-  /** A second message of one identity: the same again, or other content, which is kept as evidence. */
+  /**
+   * A second message of one identity: the same again, or other content, which is kept as evidence.
+   */
   #repeated(first: { readonly id: Id }, second: { readonly id: Id }, account: Address): Refusal {
     const code = repeated(first, second)
     if (code === 'EQUIVOCATION')
@@ -195,7 +201,10 @@ export class Judge {
     })
   }
 
-  /** The award published the secret: everybody opens what it has and recomputes the winner (rule A6). */
+  /**
+   * The award published the secret: everybody opens what it has and recomputes the winner (rule
+   * A6).
+   */
   #openRest(job: Job, award: SignedAward): void {
     const bids = [...job.bids.values()].filter(({ id }) => !job.openings.has(id))
     const secret = award.message.auctionSecret

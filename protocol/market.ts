@@ -1,8 +1,9 @@
 /**
- * One node's view of the market and what that node does about it: the whole participant without its IO.
- * Production (`node/engine.ts`) and the simulator (`simulations/actor.ts`) feed the same inputs and perform
- * the same effects. `handle` never waits, reads a clock, draws a random number, logs or throws on input, and
- * every map is bounded: jobs by `maxJobs`, held messages by `maxHeld`, bids of a job by `maxBids`.
+ * One node's view of the market and what that node does about it: the whole participant without its
+ * IO. Production (`node/engine.ts`) and the simulator (`simulations/actor.ts`) feed the same inputs
+ * and perform the same effects. `handle` never waits, reads a clock, draws a random number, logs or
+ * throws on input, and every map is bounded: jobs by `maxJobs`, held messages by `maxHeld`, bids of
+ * a job by `maxBids`.
  */
 import { Accounts } from './accounts.ts'
 import { type Auction, Auctioneer, newAuction } from './auctioneer.ts'
@@ -50,7 +51,10 @@ export type MarketOptions = {
   readonly observes?: boolean
 }
 
-/** What is stored of a job this node takes part in: plain data. Bids are not: an open auction dies with us. */
+/**
+ * What is stored of a job this node takes part in: plain data. Bids are not: an open auction dies
+ * with us.
+ */
 export type JobRecord = {
   readonly request: SignedRequest
   readonly award: SignedAward | null
@@ -96,7 +100,9 @@ export class Market {
     return this.#holding.size
   }
 
-  /** Takes one input at time `now` (ms since the Unix epoch). Synchronous, total and deterministic. */
+  /**
+   * Takes one input at time `now` (ms since the Unix epoch). Synchronous, total and deterministic.
+   */
   handle(input: Input, now: number): Outcome {
     this.#effects = []
     this.#changed = new Set()

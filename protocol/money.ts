@@ -1,6 +1,7 @@
 /**
- * Wei rules: what a bid scores, what a delivery is paid, what a builder must have covered. The contracts
- * repeat `payWei` and `scoreWei` in Solidity; `test/vectors/money.json` holds both to the same figures.
+ * Wei rules: what a bid scores, what a delivery is paid, what a builder must have covered. The
+ * contracts repeat `payWei` and `scoreWei` in Solidity; `test/vectors/money.json` holds both to the
+ * same figures.
  */
 import type { Params } from './params.ts'
 import type { Hex, ProofRequest } from './schema.ts'
@@ -25,8 +26,8 @@ export function scoreWei(terms: Terms, priceWei: bigint, readyAt: number): bigin
 }
 
 /**
- * What a delivery earns (rule P1): the price, less κ times the lateness cost past the promise, never below
- * zero; nothing after `dueAt`. wei.
+ * What a delivery earns (rule P1): the price, less κ times the lateness cost past the promise,
+ * never below zero; nothing after `dueAt`. wei.
  * @param promisedAt The prover's own promise; a backup's is shifted by its delay (`promisedAt`).
  */
 export function payWei(
@@ -43,8 +44,8 @@ export function payWei(
 }
 
 /**
- * A started prover's promise (rule P2). The winner's is its bid's; a backup bid to start at `closesAt`, so
- * its promise moves by how much later it was started.
+ * A started prover's promise (rule P2). The winner's is its bid's; a backup bid to start at
+ * `closesAt`, so its promise moves by how much later it was started.
  */
 export function promisedAt(
   request: Pick<ProofRequest, 'closesAt'>,
@@ -55,7 +56,10 @@ export function promisedAt(
   return isBackup ? readyAt + Math.max(0, startedAt - request.closesAt) : readyAt
 }
 
-/** Most a claim of this request can cost beside the price: fixed gas at the capped base fee (rule P3). wei. */
+/**
+ * Most a claim of this request can cost beside the price: fixed gas at the capped base fee (rule
+ * P3). wei.
+ */
 export function claimCostWei(
   request: Pick<ProofRequest, 'claimBaseFeeCapWei'>,
   params: Pick<Params, 'claimGas'>,
@@ -64,8 +68,8 @@ export function claimCostWei(
 }
 
 /**
- * What a builder's open jobs may add up to (rule G4): its escrow, and no more than half of its stake,
- * because what escrow cannot pay is taken from the stake twice.
+ * What a builder's open jobs may add up to (rule G4): its escrow, and no more than half of its
+ * stake, because what escrow cannot pay is taken from the stake twice.
  */
 export function coverWei(account: {
   readonly escrowWei: bigint

@@ -1,4 +1,6 @@
-/** What anybody can check of an award once its secret is public: that nobody better was passed over. */
+/**
+ * What anybody can check of an award once its secret is public: that nobody better was passed over.
+ */
 import { bidTree, compareBids, type OpenedBid, rank } from './auction.ts'
 import type { Emit } from './auctioneer.ts'
 import { type Job, openedBids } from './job.ts'
@@ -6,8 +8,9 @@ import type { Params } from './params.ts'
 import type { Standing } from './standing.ts'
 
 /**
- * Compares the award with the bids seen here (rule A6). A better bid under the award's own root costs the
- * builder's stake; one that was seen well before the close and left out counts against it.
+ * Compares the award with the bids seen here (rule A6). A better bid under the award's own root
+ * costs the builder's stake; one that was seen well before the close and left out counts against
+ * it.
  */
 export function observeAward(job: Job, params: Params, standing: Standing, emit: Emit): void {
   const award = job.award

@@ -1,6 +1,6 @@
 /**
- * Every number of the market's rules, in one place. A network may choose others (a devnet shortens the
- * windows), but all its nodes must agree: the hash of these is part of the gossip topics.
+ * Every number of the market's rules, in one place. A network may choose others (a devnet shortens
+ * the windows), but all its nodes must agree: the hash of these is part of the gossip topics.
  */
 export type Params = {
   /** Shortest and longest bid window, `closesAt − openedAt`. ms. */
@@ -12,7 +12,9 @@ export type Params = {
   readonly maxJobMs: number
   /** How long a prover has, once its turn begins, until its acceptance arrives. ms. */
   readonly turnMs: number
-  /** A started prover is silent when neither notice nor proof came this long after its promise. ms. */
+  /**
+   * A started prover is silent when neither notice nor proof came this long after its promise. ms.
+   */
   readonly silenceMs: number
   /** The builder verifies and returns the receipt within this. ms. */
   readonly receiptMs: number
@@ -20,11 +22,17 @@ export type Params = {
   readonly holdMs: number
   /** An honest message may carry an instant this far ahead of the receiver's clock. ms. */
   readonly clockSkewMs: number
-  /** Price lost for each wei of lateness cost past the promise (κ): makes the best promise the own p90. */
+  /**
+   * Price lost for each wei of lateness cost past the promise (κ): makes the best promise the own
+   * p90.
+   */
   readonly latenessFactor: bigint
   /** Most backups an award can name: its `backups` field has three words. */
   readonly maxBackups: number
-  /** Most bids one auction counts; above it the earliest stay. Bounds memory and the award's `bidCount`. */
+  /**
+   * Most bids one auction counts; above it the earliest stay. Bounds memory and the award's
+   * `bidCount`.
+   */
   readonly maxBids: number
   /** Most jobs a node remembers; ended ones leave first, then requests are ignored. */
   readonly maxJobs: number
@@ -34,7 +42,9 @@ export type Params = {
   readonly maxHeld: number
   /** Bids seen this long before `closesAt` count as omitted when an award leaves them out. ms. */
   readonly omissionMarginMs: number
-  /** Turns of a prover that are remembered, and how many builders it may leave waiting among them. */
+  /**
+   * Turns of a prover that are remembered, and how many builders it may leave waiting among them.
+   */
   readonly turnsRemembered: number
   readonly unansweredBuilders: number
   /** How long a prover that left too many turns unanswered is ignored. ms. */
@@ -79,7 +89,7 @@ export const defaultParams: Params = {
   // Three slots: one proposer cannot censor a commitment.
   commitWindowS: 36,
   slotS: 12,
-  // A little less than committing and claiming a one-entry table costs (test/contracts/snapshots/gas.json): nobody
-  // earns by claiming.
+  // A little less than committing and claiming a one-entry table costs
+  // (test/contracts/snapshots/gas.json): nobody earns by claiming.
   claimGas: 380_000n,
 }

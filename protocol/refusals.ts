@@ -1,6 +1,7 @@
 /**
- * Why an input was refused: the whole list. Codes are metric labels and test titles; `protocol/README.md`
- * names the rule behind each. *ignore* costs the sending peer nothing, *reject* costs it gossip score.
+ * Why an input was refused: the whole list. Codes are metric labels and test titles;
+ * `protocol/README.md` names the rule behind each. *ignore* costs the sending peer nothing,
+ * *reject* costs it gossip score.
  */
 import type { Refusal } from './effects.ts'
 

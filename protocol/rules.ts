@@ -1,6 +1,7 @@
 /**
- * What a node asks of a message before it believes or forwards it, beyond what one job says (`job.ts`).
- * Pure checks; each line is a rule of `protocol/README.md` with a test of the same title.
+ * What a node asks of a message before it believes or forwards it, beyond what one job says
+ * (`job.ts`). Pure checks; each line is a rule of `protocol/README.md` with a test of the same
+ * title.
  */
 import type { Accounts } from './accounts.ts'
 import type { Refusal, SignedAward, SignedRequest } from './effects.ts'
@@ -84,7 +85,10 @@ export function checkBuilder(
   return null
 }
 
-/** Checks that an award's secret, bid (whose signer the caller has checked) and opening fit the request. */
+/**
+ * Checks that an award's secret, bid (whose signer the caller has checked) and opening fit the
+ * request.
+ */
 export function checkAward(award: SignedAward, job: Job): Refusal | null {
   const { message, bid, opening } = award
   // [REJECT] AWARD_SECRET: the secret it publishes fits the request's auction key.

@@ -1,10 +1,11 @@
 /**
  * Every signed message, field by field: the one place its shape is written down.
  *
- * The same list is the wire layout (one 32-byte ABI word a field or array element), the EIP-712 struct that
- * is signed, the TypeScript type below and, checked by `test/vectors/messages.json`, the Solidity struct of
- * the same name. Amounts are wei, instants are milliseconds since the Unix epoch (`uint48`, exact in a JS
- * number); every member has a fixed size, so length alone finds a malformed message.
+ * The same list is the wire layout (one 32-byte ABI word a field or array element), the EIP-712
+ * struct that is signed, the TypeScript type below and, checked by `test/vectors/messages.json`,
+ * the Solidity struct of the same name. Amounts are wei, instants are milliseconds since the Unix
+ * epoch (`uint48`, exact in a JS number); every member has a fixed size, so length alone finds a
+ * malformed message.
  */
 import type { TypedDataToPrimitiveTypes } from 'abitype'
 
@@ -118,8 +119,8 @@ export type Receipt = Message<'Receipt'>
 export type PeerClaim = Message<'PeerClaim'>
 
 /**
- * Fields of an EIP-712 domain. Chain and contract are what every signature is bound to (EIP-712 section
- * "Definition of domainSeparator").
+ * Fields of an EIP-712 domain. Chain and contract are what every signature is bound to (EIP-712
+ * section "Definition of domainSeparator").
  */
 export const domainFields = [
   { name: 'name', type: 'string' },

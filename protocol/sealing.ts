@@ -1,7 +1,8 @@
 /**
- * What a sealed bid holds and how it opens: HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256),
- * HKDF-SHA256, AES-128-GCM. Opening is by node:crypto, 186 µs against the library's 956; sealing, which needs
- * randomness, is in `node/signer.ts`. Tested against RFC 9180 appendix A.1 and against `@hpke/core`.
+ * What a sealed bid holds and how it opens: HPKE base mode (RFC 9180) with DHKEM(X25519,
+ * HKDF-SHA256), HKDF-SHA256, AES-128-GCM. Opening is by node:crypto, 186 µs against the library's
+ * 956; sealing, which needs randomness, is in `node/signer.ts`. Tested against RFC 9180 appendix
+ * A.1 and against `@hpke/core`.
  */
 import {
   createDecipheriv,
@@ -17,7 +18,10 @@ import { keccak } from './signature.ts'
 
 /** HPKE `info`: binds a ciphertext to this use and version. */
 export const SEAL_INFO: Uint8Array = Buffer.from('proofwire/bid/1')
-/** price u128 ‖ promise u48 ‖ salt b16 ‖ ten zero bytes: 48, so that key, text and tag fill three words. */
+/**
+ * price u128 ‖ promise u48 ‖ salt b16 ‖ ten zero bytes: 48, so that key, text and tag fill three
+ * words.
+ */
 export const OPENING_BYTES = 48
 const SALT_AT = 22
 const SALT_BYTES = 16
@@ -26,7 +30,10 @@ const TAG_BYTES = 16
 
 const bytesOf = (hex: Hex): Buffer => Buffer.from(hex.slice(2), 'hex')
 
-/** Additional data of a sealed bid: a rival cannot replay it under its own name or for another request. */
+/**
+ * Additional data of a sealed bid: a rival cannot replay it under its own name or for another
+ * request.
+ */
 export const sealAad = (requestId: Id, prover: Address): Uint8Array =>
   Buffer.concat([bytesOf(requestId), bytesOf(prover)])
 
@@ -50,7 +57,10 @@ export function decodeOpening(data: Uint8Array): Opening | null {
   }
 }
 
-/** `keccak256(abi.encode(requestId, prover, priceWei, readyAt, salt))`: what a bid commits to (rule B2). */
+/**
+ * `keccak256(abi.encode(requestId, prover, priceWei, readyAt, salt))`: what a bid commits to (rule
+ * B2).
+ */
 export function commitmentOf(requestId: Id, prover: Address, opening: Opening): Hex {
   const words = Buffer.alloc(5 * 32)
   words.write(requestId.slice(2), 0, 'hex')
@@ -74,7 +84,10 @@ const privateKeyOf = (secret: Hex): KeyObject =>
 const publicKeyOf = (raw: Uint8Array): KeyObject =>
   createPublicKey({ key: Buffer.concat([SPKI_HEAD, raw]), format: 'der', type: 'spki' })
 
-/** Public key of a 32-byte auction secret: an award's `auctionSecret` must give its request's `auctionKey`. */
+/**
+ * Public key of a 32-byte auction secret: an award's `auctionSecret` must give its request's
+ * `auctionKey`.
+ */
 export function auctionKeyOf(secret: Hex): Hex {
   const spki = createPublicKey(privateKeyOf(secret)).export({ format: 'der', type: 'spki' })
   return `0x${spki.subarray(SPKI_HEAD.length).toString('hex')}`
@@ -121,7 +134,8 @@ export const parseSecret = (secret: Hex): AuctionSecret => ({
 })
 
 /**
- * RFC 9180 `OpenBase`, single shot. `null` when the ciphertext is not for this key and data. Never throws.
+ * RFC 9180 `OpenBase`, single shot. `null` when the ciphertext is not for this key and data. Never
+ * throws.
  * @param info What the sender gave as `info`; bids always give `SEAL_INFO`.
  */
 export function openSealed(
@@ -152,7 +166,10 @@ export function openSealed(
   }
 }
 
-/** Opens one bid; `null` if it does not open to its commitment: such a bid is void (rule B3). Never throws. */
+/**
+ * Opens one bid; `null` if it does not open to its commitment: such a bid is void (rule B3). Never
+ * throws.
+ */
 export function openBid(secret: AuctionSecret, bid: Bid): Opening | null {
   const sealed = Buffer.concat(bid.sealedOpening.map(bytesOf))
   const aad = sealAad(bid.requestId, bid.prover)

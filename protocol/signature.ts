@@ -1,7 +1,7 @@
 /**
- * EIP-712 digests by hand-built struct hashes, and secp256k1 through the native `secp256k1` package. viem's
- * `hashTypedData` (150 µs) and pure-JavaScript recovery (1.2 ms) would each make an auction miss its second;
- * the unit test compares every digest and signature with viem's.
+ * EIP-712 digests by hand-built struct hashes, and secp256k1 through the native `secp256k1`
+ * package. viem's `hashTypedData` (150 µs) and pure-JavaScript recovery (1.2 ms) would each make an
+ * auction miss its second; the unit test compares every digest and signature with viem's.
  */
 import { createRequire } from 'node:module'
 import { keccak_256 } from '@noble/hashes/sha3.js'
@@ -79,7 +79,9 @@ export function digest<K extends Kind>(kind: K, message: Message<K>, separator: 
   return toHex(digestOfWords(kind, encode(kind, message), separator))
 }
 
-/** Half of the group order: a signature with s above it is the malleable twin of one below (EIP-2). */
+/**
+ * Half of the group order: a signature with s above it is the malleable twin of one below (EIP-2).
+ */
 const HALF_ORDER = Buffer.from(
   '7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0',
   'hex',
@@ -94,8 +96,8 @@ export const accountOf = (privateKey: Uint8Array): Address =>
   addressOf(secp256k1.publicKeyCreate(privateKey, false))
 
 /**
- * Who signed `hash`, or `null`: for a signature of another length, with high s, with v not 27 or 28, or that
- * recovers to no key. Never throws. About 50 µs.
+ * Who signed `hash`, or `null`: for a signature of another length, with high s, with v not 27 or
+ * 28, or that recovers to no key. Never throws. About 50 µs.
  */
 export function recover(hash: Uint8Array, signature: Uint8Array): Address | null {
   if (signature.byteLength !== SIGNATURE_BYTES) return null
@@ -105,7 +107,8 @@ export function recover(hash: Uint8Array, signature: Uint8Array): Address | null
   try {
     return addressOf(secp256k1.ecdsaRecover(signature.subarray(0, 64), v - 27, hash, false))
   } catch {
-    // The library throws for r or s of zero, out of range, or off the curve: all are just bad signatures.
+    // The library throws for r or s of zero, out of range, or off the curve: all are just bad
+    // signatures.
     return null
   }
 }
@@ -119,7 +122,10 @@ export function signDigest(hash: Uint8Array, privateKey: Uint8Array): Uint8Array
   return out
 }
 
-/** Whether the native library is in use; without it, auctions miss their second. `doctor` and start-up say so. */
+/**
+ * Whether the native library is in use; without it, auctions miss their second. `doctor` and
+ * start-up say so.
+ */
 export function isNative(): boolean {
   const elliptic = createRequire(import.meta.url)('secp256k1/elliptic') as typeof secp256k1
   return secp256k1.ecdsaRecover !== elliptic.ecdsaRecover

@@ -1,6 +1,7 @@
 /**
- * What a node remembers of others' conduct, from public messages only: provers that leave turns unanswered,
- * builders that ask and never award or leave bids out. Bounded; forgotten with the oldest account.
+ * What a node remembers of others' conduct, from public messages only: provers that leave turns
+ * unanswered, builders that ask and never award or leave bids out. Bounded; forgotten with the
+ * oldest account.
  */
 import type { Params } from './params.ts'
 import type { Address } from './schema.ts'
@@ -53,8 +54,8 @@ export class Standing {
   }
 
   /**
-   * Whether a prover left turns unanswered for too many different builders among its last turns, the last
-   * of them within the penalty (rule S2). Different builders, because one could lie.
+   * Whether a prover left turns unanswered for too many different builders among its last turns,
+   * the last of them within the penalty (rule S2). Different builders, because one could lie.
    */
   isUnresponsive(prover: Address, now: number): boolean {
     const missed = (this.#turns.get(prover) ?? []).filter(({ answered }) => !answered)

@@ -23,7 +23,10 @@ export function paramsTag(params: Params): string {
   return keccak(Buffer.from(text)).slice(2, 10)
 }
 
-/** Gossip topics of one market: `/proofwire/1/<chain id>/<settlement>/<params tag>/<name>` (rule T1). */
+/**
+ * Gossip topics of one market: `/proofwire/1/<chain id>/<settlement>/<params tag>/<name>` (rule
+ * T1).
+ */
 export function topics(domain: Domain, params: Params): Record<GossipKind, string> {
   const market = `${domain.chainId}/${domain.settlement.toLowerCase()}/${paramsTag(params)}`
   return Object.fromEntries(

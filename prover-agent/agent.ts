@@ -1,8 +1,9 @@
 /**
- * The prover agent: joins strategy, capacity, calibration and backend into what the node asks of a prover.
+ * The prover agent: joins strategy, capacity, calibration and backend into what the node asks of a
+ * prover.
  *
- * Made before the node and attached to it after; until then it declines. It bids only while all is well: its
- * clock, its chain, its device, and no slash that the operator has not looked at.
+ * Made before the node and attached to it after; until then it declines. It bids only while all is
+ * well: its clock, its chain, its device, and no slash that the operator has not looked at.
  */
 import type { Clock } from '#node/clock'
 import type { Log } from '#node/log'
@@ -51,7 +52,10 @@ export type AgentPorts = {
   readonly backend: Backend
   readonly calibration: Calibration
   readonly verify: Verify
-  /** Makes and verifies a proof nobody waits for: asked for after a failure. @throws Error with the reason. */
+  /**
+   * Makes and verifies a proof nobody waits for: asked for after a failure. @throws Error with the
+   * reason.
+   */
   readonly probe: (signal: AbortSignal) => Promise<void>
   readonly slashes: Slashes
   readonly clock: Clock
@@ -119,8 +123,8 @@ export class Agent {
   }
 
   /**
-   * The node runs: bidding begins, and jobs that a restart brought back get their lanes. Resolves when the
-   * verifiers that are known beforehand were looked at.
+   * The node runs: bidding begins, and jobs that a restart brought back get their lanes. Resolves
+   * when the verifiers that are known beforehand were looked at.
    */
   attach(node: AgentNode): Promise<void> {
     const { account, log, clock, verifierCodeHashes } = this.#ports
@@ -167,7 +171,10 @@ export class Agent {
     node.metrics.setQueueLength('prover-lanes', running.size + waiting)
   }
 
-  /** Takes what the chain says: a slash of this account stops bidding, whatever the market remembers of it. */
+  /**
+   * Takes what the chain says: a slash of this account stops bidding, whatever the market remembers
+   * of it.
+   */
   readonly hearChain = (event: ChainEvent): void => {
     const { account, log, clock, slashes } = this.#ports
     if (event.kind !== 'slashed' || event.prover !== account) return
@@ -198,7 +205,10 @@ export class Agent {
     this.#isStopping = true
   }
 
-  /** Jobs that may be won, are to be proven, or whose proof is not yet handed over or committed on chain. */
+  /**
+   * Jobs that may be won, are to be proven, or whose proof is not yet handed over or committed on
+   * chain.
+   */
   unfinished(): number {
     if (!this.#attached) return 0
     const { node, desk } = this.#attached

@@ -1,4 +1,7 @@
-/** Small files that are either as they were or as they are to be, whenever a reader or a crash comes. */
+/**
+ * Small files that are either as they were or as they are to be, whenever a reader or a crash
+ * comes.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -34,7 +37,10 @@ export async function writeAtomically(
   }
 }
 
-/** The file's JSON, or `undefined` when there is no such file. @throws AgentError that names the file. */
+/**
+ * The file's JSON, or `undefined` when there is no such file. @throws AgentError that names the
+ * file.
+ */
 export async function readJson(path: string): Promise<unknown> {
   const found = await stat(path).catch(() => null)
   if (found === null) return undefined

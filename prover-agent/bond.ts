@@ -1,7 +1,7 @@
 /**
- * Brings the bond up to what the operator wants. A deposit asked for twice is paid twice, and after a crash the
- * chain's outbox finishes the first one: so each is noted in a file before it is asked for, and while the note is
- * there no other is made.
+ * Brings the bond up to what the operator wants. A deposit asked for twice is paid twice, and after
+ * a crash the chain's outbox finishes the first one: so each is noted in a file before it is asked
+ * for, and while the note is there no other is made.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * How long proofs take here. Measured on a sample before the first bid, then by every real proof; the last
- * ones count. Kept as JSON in the data folder, so that a restart bids at once.
+ * How long proofs take here. Measured on a sample before the first bid, then by every real proof;
+ * the last ones count. Kept as JSON in the data folder, so that a restart bids at once.
  */
 import type { Address, Hex } from '#protocol/schema'
 import { AgentError } from './agent-error.ts'
@@ -11,7 +11,10 @@ import { quantile } from './quantile.ts'
 import type { Sample } from './sample.ts'
 import type { Timing } from './strategy.ts'
 
-/** Proofs of one program that count: enough for a 90 % quantile, few enough to follow a device that heats up. */
+/**
+ * Proofs of one program that count: enough for a 90 % quantile, few enough to follow a device that
+ * heats up.
+ */
 const WINDOW = 64
 /** Programs in one file. */
 const MAX_PROGRAMS = 64
@@ -31,8 +34,9 @@ export class Calibration {
   readonly #series = new Map<Hex, Series>()
 
   /**
-   * How long a proof of this much work takes; `null` for a program never measured. More work than was measured
-   * takes proportionally longer, less is not trusted to be faster: `work` is the builder's word.
+   * How long a proof of this much work takes; `null` for a program never measured. More work than
+   * was measured takes proportionally longer, less is not trusted to be faster: `work` is the
+   * builder's word.
    */
   timingOf(programId: Hex, work: bigint): Timing | null {
     const series = this.#series.get(programId)
@@ -108,7 +112,10 @@ function parseSeries(programId: string, value: unknown): [Hex, Series] {
   return [programId as Hex, { work: BigInt(work), recentMs: recentMs.slice(-WINDOW) }]
 }
 
-/** Reads a calibration; `null` when there is no file. @throws AgentError that names the file and what to do. */
+/**
+ * Reads a calibration; `null` when there is no file. @throws AgentError that names the file and
+ * what to do.
+ */
 export async function loadCalibration(path: string): Promise<Calibration | null> {
   const json = await readJson(path)
   if (json === undefined) return null
@@ -140,7 +147,9 @@ export type MeasureOptions = {
   readonly signal: AbortSignal
 }
 
-/** Longest that one sample proof may take: a device slower than this has no place in the market. ms. */
+/**
+ * Longest that one sample proof may take: a device slower than this has no place in the market. ms.
+ */
 const SAMPLE_LIMIT_MS = 600_000
 
 /**

@@ -1,11 +1,11 @@
 /**
- * What this agent holds already, and when its lanes are free: read from the market's own record of the jobs it
- * pursues, so that a restart restores it and nothing is kept twice. Pure.
+ * What this agent holds already, and when its lanes are free: read from the market's own record of
+ * the jobs it pursues, so that a restart restores it and nothing is kept twice. Pure.
  *
- * A bid counts as if it were won until its award is known (at most a second): its bond and its place in the
- * lanes are kept. So one agent never wins three jobs of which it can make one; it promises later on the second
- * and third instead. Being named as a backup keeps nothing, because few backups are ever called: when one is,
- * `fits` is asked again, and a busy agent says no.
+ * A bid counts as if it were won until its award is known (at most a second): its bond and its
+ * place in the lanes are kept. So one agent never wins three jobs of which it can make one; it
+ * promises later on the second and third instead. Being named as a backup keeps nothing, because
+ * few backups are ever called: when one is, `fits` is asked again, and a busy agent says no.
  */
 import { lineUp } from '#protocol/auction'
 import type { Pursuit } from '#protocol/bidder'
@@ -93,8 +93,9 @@ export type LaneTimes = {
 }
 
 /**
- * When each job ends and when each lane is free after all of them (ascending), if they run in the order of their
- * promises, each in the lane that is free first. One job more never frees a lane earlier. ms since the Unix epoch.
+ * When each job ends and when each lane is free after all of them (ascending), if they run in the
+ * order of their promises, each in the lane that is free first. One job more never frees a lane
+ * earlier. ms since the Unix epoch.
  */
 export function timetable(
   held: readonly Held[],
@@ -123,7 +124,8 @@ export const freeAt = (held: readonly Held[], times: LaneTimes, now: number): nu
   timetable(held, times, now).freeAt[0]!
 
 /**
- * Whether this job can be accepted now: it ends before it is due, and so does every other that did before.
+ * Whether this job can be accepted now: it ends before it is due, and so does every other that did
+ * before.
  *
  * @param times With the worst that each may take.
  * @param deliveryMs From a finished proof until it is at its builder.

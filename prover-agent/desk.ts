@@ -1,6 +1,6 @@
 /**
- * The desk: gathers what is true now and asks the strategy for a quote, and once more, when the turn has come,
- * whether the job still fits. Instant, and without IO but for the log.
+ * The desk: gathers what is true now and asks the strategy for a quote, and once more, when the
+ * turn has come, whether the job still fits. Instant, and without IO but for the log.
  */
 import type { Clock } from '#node/clock'
 import type { Log } from '#node/log'
@@ -65,7 +65,9 @@ export class Desk implements ProverDesk {
     return heldJobs(market, account, params, now)
   }
 
-  /** Own promise for a job, ms since the Unix epoch; its due time when the market does not know it. */
+  /**
+   * Own promise for a job, ms since the Unix epoch; its due time when the market does not know it.
+   */
   promisedAt(request: ProofRequest): number {
     const key = keyOf(request)
     const held = this.held(this.#ports.clock.now()).find((job) => job.key === key)
@@ -97,9 +99,10 @@ export class Desk implements ProverDesk {
   }
 
   /**
-   * Asked when its turn has come: nothing of what was true when it bid has to be true any more. Each proof must
-   * still fit if it takes as long as the slowest measured; the head-room was for what has happened since the bid,
-   * and a proof that is late by less than a slot still saves its bond.
+   * Asked when its turn has come: nothing of what was true when it bid has to be true any more.
+   * Each proof must still fit if it takes as long as the slowest measured; the head-room was for
+   * what has happened since the bid, and a proof that is late by less than a slot still saves its
+   * bond.
    */
   readonly accepts = (request: ProofRequest, now: number): boolean => {
     const problem = this.#ports.unwell() ?? this.#misfit(request, now)
@@ -129,7 +132,8 @@ export class Desk implements ProverDesk {
     const key = keyOf(request)
     const all = this.held(now)
     const own = all.find((held) => held.key === key)
-    // Bids give way to what is certain; a backup, which was not counted, gives way to auctions won besides.
+    // Bids give way to what is certain; a backup, which was not counted, gives way to auctions won
+    // besides.
     const certain = all.filter(({ stage }) => stage === 'accepted' || (stage === 'won' && !own))
     const promisedAt = own?.promisedAt ?? request.dueAt
     const asked: Held = { key, request, stage: 'accepted', promisedAt }

@@ -1,6 +1,6 @@
 /**
- * Whether the device can be trusted with a bond. A failed proof ends bidding at once; a sample proof that
- * verifies, or a real one, begins it again.
+ * Whether the device can be trusted with a bond. A failed proof ends bidding at once; a sample
+ * proof that verifies, or a real one, begins it again.
  */
 import type { Clock } from '#node/clock'
 

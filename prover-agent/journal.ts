@@ -1,6 +1,7 @@
 /**
- * What became of the auctions and jobs: one log line each, and the figures an operator asks for. Counts since the
- * agent was started; the chain has the sums of all time. Every list here has an end.
+ * What became of the auctions and jobs: one log line each, and the figures an operator asks for.
+ * Counts since the agent was started; the chain has the sums of all time. Every list here has an
+ * end.
  */
 
 import type { Log } from '#node/log'
@@ -16,7 +17,10 @@ export type JournalPorts = {
   readonly pursuitOf: (requestId: Id) => Pursuit | null
 }
 
-/** Why another won: it asked less, promised earlier for it, tied and stood first, or should have lost. */
+/**
+ * Why another won: it asked less, promised earlier for it, tied and stood first, or should have
+ * lost.
+ */
 export type LossReason = 'price' | 'promise' | 'tie' | 'left-out'
 
 export type Loss = { readonly auctions: number; readonly byWei: bigint }

@@ -1,6 +1,7 @@
 /**
- * Where proofs run: a fixed number of lanes, and those who wait for one in the order of their promises. Closed
- * at first, so that after a restart the jobs that come back are put in order before the first begins.
+ * Where proofs run: a fixed number of lanes, and those who wait for one in the order of their
+ * promises. Closed at first, so that after a restart the jobs that come back are put in order
+ * before the first begins.
  */
 
 type Waiting = { readonly promisedAt: () => number; readonly begin: () => void }

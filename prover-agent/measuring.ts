@@ -97,7 +97,10 @@ export async function calibrateShape(
   for (const ms of took) calibration.record(sample.programId, sample.work, ms)
 }
 
-/** What was measured before: here, or in the file the operator gave. @throws AgentError for a bad file. */
+/**
+ * What was measured before: here, or in the file the operator gave. @throws AgentError for a bad
+ * file.
+ */
 async function knownTimes(values: AgentSettings): Promise<Calibration> {
   const { calibrationFile } = values
   const own = await loadCalibration(calibrationPath(values))

@@ -1,6 +1,7 @@
 /**
- * What jobs were cleared at. Every award shows its winner's price and promise, so an agent knows the score it
- * has to beat next time. Bounded: the last awards of each sort of job, and the sorts asked for last. Pure.
+ * What jobs were cleared at. Every award shows its winner's price and promise, so an agent knows
+ * the score it has to beat next time. Bounded: the last awards of each sort of job, and the sorts
+ * asked for last. Pure.
  */
 import { scoreWei } from '#protocol/money'
 import type { ProofRequest } from '#protocol/schema'
@@ -11,7 +12,9 @@ type Terms = Sort & Pick<ProofRequest, 'latenessWeiPerMs' | 'softDueAt' | 'dueAt
 
 /** Awards of one sort that count: half an hour of a busy market. */
 const WINDOW = 64
-/** Sorts remembered. A stranger can invent programs; the real ones come back with their next award. */
+/**
+ * Sorts remembered. A stranger can invent programs; the real ones come back with their next award.
+ */
 const MAX_SORTS = 256
 /** Below this, prices say more about chance than about the market. */
 const LEAST_AWARDS = 5
@@ -39,8 +42,8 @@ export class LearnedPrices {
   }
 
   /**
-   * The score that `percent` of the last jobs of this sort were won at or below (rule A1); null while too few
-   * are known. wei.
+   * The score that `percent` of the last jobs of this sort were won at or below (rule A1); null
+   * while too few are known. wei.
    */
   scoreWei(sort: Sort, percent: number): bigint | null {
     const scores = this.#scores.get(nameOf(sort)) ?? []

@@ -1,6 +1,6 @@
 /**
- * Checks the inputs of a job before it is accepted, and proves them after: in a lane, as often as it takes, as
- * long as a proof can still save the bond.
+ * Checks the inputs of a job before it is accepted, and proves them after: in a lane, as often as
+ * it takes, as long as a proof can still save the bond.
  */
 
 import type { Clock } from '#node/clock'
@@ -30,7 +30,10 @@ export type ProverPorts = {
   readonly verify: Verify
   /** Monotonic ms. */
   readonly elapsedMs: () => number
-  /** How long after `dueAt` a proof can still be committed, which saves the bond though it earns nothing. ms. */
+  /**
+   * How long after `dueAt` a proof can still be committed, which saves the bond though it earns
+   * nothing. ms.
+   */
   readonly rescueMs: number
   /** Longest that one attempt may take. ms. */
   readonly attemptLimitMs: number
@@ -46,8 +49,8 @@ const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_600
 
 /**
- * A proof that is late earns nothing, and still saves the bond while the chain takes its commitment; two slots are
- * left to get that mined. ms after `dueAt`.
+ * A proof that is late earns nothing, and still saves the bond while the chain takes its
+ * commitment; two slots are left to get that mined. ms after `dueAt`.
  */
 export const rescueMs = ({ commitWindowS, slotS }: Pick<Params, 'commitWindowS' | 'slotS'>) =>
   Math.max(0, commitWindowS - 2 * slotS) * 1_000
@@ -57,8 +60,8 @@ const isFinal = (code: BackendErrorCode): boolean =>
   code === 'unsupported' || code === 'invalid-input'
 
 /**
- * Why these inputs are not the request's or cannot be proven; null if they can. A program that is none of our
- * circuits must prove exactly the entries of its table, unpadded.
+ * Why these inputs are not the request's or cannot be proven; null if they can. A program that is
+ * none of our circuits must prove exactly the entries of its table, unpadded.
  */
 export function checkJob(inputs: Uint8Array, request: ProofRequest): string | null {
   if (shapeOf(request.programId) !== null) return checkInputs(inputs, request)

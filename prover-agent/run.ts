@@ -39,7 +39,8 @@ async function accountOf(values: AgentSettings, log: Log): Promise<Account> {
 /**
  * Starts an agent. It bids from when this resolves.
  * @returns How to end it: it bids no more, finishes what it bid for and accepted, and stops.
- * @throws what its parts throw, each saying what was wrong and what to do; what was started is stopped again.
+ * @throws what its parts throw, each saying what was wrong and what to do; what was started is
+ * stopped again.
  */
 export async function runAgent(
   values: AgentSettings,

@@ -1,6 +1,6 @@
 /**
- * A statement to measure a backend with: one call between two ledgers, made from fixed secrets, so that every
- * machine proves the same.
+ * A statement to measure a backend with: one call between two ledgers, made from fixed secrets, so
+ * that every machine proves the same.
  */
 import { eddsaKey } from '#protocol/eddsa'
 import { encodeInputs } from '#protocol/inputs'

@@ -1,4 +1,7 @@
-/** The settings of an agent: a node's, and its own. `proofwire agent --print-config` prints them all. */
+/**
+ * The settings of an agent: a node's, and its own. `proofwire agent --print-config` prints them
+ * all.
+ */
 import { ConfigError, type Values } from '#node/config'
 import { choice, integer, list, path, wei } from '#node/keys'
 import { checkSettings, nodeKeys } from '#node/settings'

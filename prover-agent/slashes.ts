@@ -1,6 +1,6 @@
 /**
- * The record of slashes. One that the operator has not looked at keeps the agent from bidding, over restarts too:
- * whatever cost a bond once will cost the next one.
+ * The record of slashes. One that the operator has not looked at keeps the agent from bidding, over
+ * restarts too: whatever cost a bond once will cost the next one.
  */
 import type { Address, Hex } from '#protocol/schema'
 import { AgentError } from './agent-error.ts'
@@ -43,7 +43,10 @@ export class Slashes {
     this.#slashes = slashes
   }
 
-  /** @throws AgentError that names the file when it is not a record: then nobody knows, and nobody may bid. */
+  /**
+   * @throws AgentError that names the file when it is not a record: then nobody knows, and nobody
+   * may bid.
+   */
   static async open(path: string): Promise<Slashes> {
     const found = await readJson(path)
     const json = found === undefined ? [] : found
@@ -60,8 +63,8 @@ export class Slashes {
   }
 
   /**
-   * Counts from the moment of the call, and is written behind it. False for a slash that is known: a chain that is
-   * read again, or reorganised, changes nothing.
+   * Counts from the moment of the call, and is written behind it. False for a slash that is known:
+   * a chain that is read again, or reorganised, changes nothing.
    */
   add(slash: Omit<Slash, 'isReset'>, onError: (error: unknown) => void): boolean {
     const known = this.#slashes.some(

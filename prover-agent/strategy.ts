@@ -1,9 +1,9 @@
 /**
  * What to bid: a pure function from what the agent knows to a quote, or to the reason for none.
  *
- * Its defaults get nobody slashed. It promises what nine of ten proofs kept, behind everything the lanes may
- * still be given, and it asks for nothing that would not be done in time if every proof took half as long again
- * as the slowest one measured. The price is never below the cost.
+ * Its defaults get nobody slashed. It promises what nine of ten proofs kept, behind everything the
+ * lanes may still be given, and it asks for nothing that would not be done in time if every proof
+ * took half as long again as the slowest one measured. The price is never below the cost.
  */
 import type { Quote } from '#protocol/bidder'
 import { scoreWei } from '#protocol/money'
@@ -20,7 +20,10 @@ export type Policy = {
   readonly marginPercent: number
   /** The slowest measured proof times this must fit before the due time. Percent, at least 100. */
   readonly headroomPercent: number
-  /** From the close of the auction until the proof is begun: award, inputs, their check, acceptance. ms. */
+  /**
+   * From the close of the auction until the proof is begun: award, inputs, their check, acceptance.
+   * ms.
+   */
   readonly startAllowanceMs: number
   /** From the finished proof until its last byte is at the builder. ms. */
   readonly deliveryAllowanceMs: number
@@ -48,7 +51,10 @@ export type Facts = {
   readonly freeBondWei: bigint
   /** `null` for a program that was never measured, or that no backend proves. */
   readonly timing: Timing | null
-  /** When a lane is free for this job if all others take their usual time, and if all take their worst. */
+  /**
+   * When a lane is free for this job if all others take their usual time, and if all take their
+   * worst.
+   */
   readonly expectedFreeAt: number
   readonly worstFreeAt: number
   /** Whether there is room for one more at all. */
@@ -87,7 +93,10 @@ export const costWei = ({ p90Ms }: Timing, policy: Policy): bigint =>
 const floorWei = (cost: bigint, { marginPercent }: Policy): bigint =>
   (cost * BigInt(100 + marginPercent) + 99n) / 100n
 
-/** Whether a builder leaves jobs unawarded, or better bids out, more often than its provers should bear. */
+/**
+ * Whether a builder leaves jobs unawarded, or better bids out, more often than its provers should
+ * bear.
+ */
 export function isUnfair(builder: BuilderRecord, policy: Policy): boolean {
   const { awards, unawarded, omissions } = builder
   const jobs = awards + unawarded

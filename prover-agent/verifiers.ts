@@ -1,7 +1,8 @@
 /**
- * Verifiers this agent works for. A request names its verifier by address, the operator names them by the hash
- * of their code, because a builder's own verifier could change its mind about a good proof. Asking the chain
- * takes longer than an auction: an unknown address is declined, and known the next time.
+ * Verifiers this agent works for. A request names its verifier by address, the operator names them
+ * by the hash of their code, because a builder's own verifier could change its mind about a good
+ * proof. Asking the chain takes longer than an auction: an unknown address is declined, and known
+ * the next time.
  */
 import type { Address, Hex } from '#protocol/schema'
 import type { Facts } from './strategy.ts'
@@ -46,7 +47,9 @@ export class VerifierList {
     return known.isAllowed ? 'allowed' : 'refused'
   }
 
-  /** Asks the chain about these, one after the other; resolves when it has answered, or failed to. */
+  /**
+   * Asks the chain about these, one after the other; resolves when it has answered, or failed to.
+   */
   async learn(addresses: readonly Address[]): Promise<void> {
     for (const address of addresses) await this.#ask(address)
   }

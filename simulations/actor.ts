@@ -1,7 +1,7 @@
 /**
- * A simulated participant: production's `Market`, with every effect turned into scheduled events. The second
- * driver: it keeps the same promises as `node/engine.ts` (stores before it performs, signs each identity
- * once), over a disk that survives a crash.
+ * A simulated participant: production's `Market`, with every effect turned into scheduled events.
+ * The second driver: it keeps the same promises as `node/engine.ts` (stores before it performs,
+ * signs each identity once), over a disk that survives a crash.
  */
 
 import type { ProverDesk } from '#protocol/bidder'
@@ -72,7 +72,10 @@ export class Actor {
   readonly releases: string[] = []
   /** Inputs handled since the first start: where a crash can come. */
   handled = 0
-  /** Called before an input's record is stored, and between that and its effects; `true` crashes there. */
+  /**
+   * Called before an input's record is stored, and between that and its effects; `true` crashes
+   * there.
+   */
   crashes: (moment: 'before' | 'after') => boolean = () => false
   readonly #options: ActorOptions
   readonly signer: Address
@@ -271,7 +274,10 @@ export class Actor {
     })
   }
 
-  /** Hears its own message first, stores what it changed, then gossips it: a known one goes out again. */
+  /**
+   * Hears its own message first, stores what it changed, then gossips it: a known one goes out
+   * again.
+   */
   say(from: Gossiped): Verdict {
     const verdict = this.feed({ kind: 'message', from })
     const isKnown = verdict !== 'accept' && 'code' in verdict && verdict.code === 'DUPLICATE'

@@ -1,6 +1,7 @@
 /**
- * A chain in small: deposits, settlements, commitments, claims and slashes, each in the next block, with the
- * windows of the contracts. Everybody hears what happened. Reorgs and gas come with the full model.
+ * A chain in small: deposits, settlements, commitments, claims and slashes, each in the next block,
+ * with the windows of the contracts. Everybody hears what happened. Reorgs and gas come with the
+ * full model.
  */
 import type { ChainEvent, Obligation, SignedReceipt, SignedStart } from '#protocol/effects'
 import { payWei, promisedAt } from '#protocol/money'
@@ -152,7 +153,8 @@ export class Chain {
   }
 
   /**
-   * Takes the bond at `atS`; a commitment in time makes it a challenge, and the slash comes a window later.
+   * Takes the bond at `atS`; a commitment in time makes it a challenge, and the slash comes a
+   * window later.
    * @param isReceived Whether the one who slashes has given its receipt meanwhile.
    */
   slash(of: Obligation, atS: number, isReceived: () => boolean): void {

@@ -1,4 +1,7 @@
-/** How messages travel: one-way delays with jitter, loss and duplicates. A mesh comes with the full model. */
+/**
+ * How messages travel: one-way delays with jitter, loss and duplicates. A mesh comes with the full
+ * model.
+ */
 import type { Gossiped } from '#protocol/effects'
 import type { Address } from '#protocol/schema'
 import type { Random } from './random.ts'

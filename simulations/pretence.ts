@@ -1,7 +1,7 @@
 /**
- * Stand-ins for signing and sealing: a message's id is a hash of its content, its signer is named, and a
- * sealed bid is a key into a table only `open` looks at. The market cannot tell, and runs a hundred times
- * faster than with the real ones.
+ * Stand-ins for signing and sealing: a message's id is a hash of its content, its signer is named,
+ * and a sealed bid is a key into a table only `open` looks at. The market cannot tell, and runs a
+ * hundred times faster than with the real ones.
  */
 import { createHash } from 'node:crypto'
 import type { Signed, SignedBid } from '#protocol/effects'
@@ -61,6 +61,8 @@ const SEALED = [WORD, WORD, WORD] as const
 export const proofHashOf = (requestId: Id, prover: Address): Hex =>
   hashOf('proof', requestId, prover)
 
-/** The one-time secret of a builder's auction: from its nonce, as nothing here needs to be secret. */
+/**
+ * The one-time secret of a builder's auction: from its nonce, as nothing here needs to be secret.
+ */
 export const auctionSecretOf = (of: Pick<ProofRequest, 'builder' | 'nonce'>): Hex =>
   hashOf('secret', of.builder, of.nonce)

@@ -1,8 +1,8 @@
 /** Randomness from a seed: the same seed gives the same run, on every machine. */
 
 /**
- * Generator with 64 bits of state (PCG's output permutation over a linear congruential step, O'Neill 2014).
- * Good enough for delays and strategies; never for keys.
+ * Generator with 64 bits of state (PCG's output permutation over a linear congruential step,
+ * O'Neill 2014). Good enough for delays and strategies; never for keys.
  */
 export class Random {
   #state: bigint

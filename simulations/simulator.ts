@@ -1,6 +1,7 @@
 /**
- * Discrete events: a clock that jumps from one to the next, and a queue. Nothing happens outside an event,
- * so the same seed and code give the same run, and `digest` of its log says whether they did.
+ * Discrete events: a clock that jumps from one to the next, and a queue. Nothing happens outside an
+ * event, so the same seed and code give the same run, and `digest` of its log says whether they
+ * did.
  */
 import { createHash } from 'node:crypto'
 
@@ -28,7 +29,10 @@ export class Simulator {
     return this.#heap.length
   }
 
-  /** Runs `run` at `at` (not before now). Events of one instant run in the order they were scheduled. */
+  /**
+   * Runs `run` at `at` (not before now). Events of one instant run in the order they were
+   * scheduled.
+   */
   schedule(at: number, run: () => void): void {
     const event = { at: Math.max(at, this.#now), sequence: this.#sequence++, run }
     let index = this.#heap.length

@@ -1,13 +1,15 @@
 /**
- * The three streams between a prover and the builder it dials, in simulated time: inputs, acceptance, proof.
- * A stream of a builder that crashes is lost, and its prover dials again.
+ * The three streams between a prover and the builder it dials, in simulated time: inputs,
+ * acceptance, proof. A stream of a builder that crashes is lost, and its prover dials again.
  */
 import type { Gossiped, SignedAcceptance, Verdict } from '#protocol/effects'
 import type { Address, Id } from '#protocol/schema'
 import type { Actor } from './actor.ts'
 import { proofHashOf } from './pretence.ts'
 
-/** What ends a wait on a stream: an answer (`null`: refused for good), or the loss of the stream. */
+/**
+ * What ends a wait on a stream: an answer (`null`: refused for good), or the loss of the stream.
+ */
 export type Waiter = {
   readonly give: (from: Gossiped | null) => void
   readonly lose: () => unknown

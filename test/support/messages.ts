@@ -1,6 +1,6 @@
 /**
- * Messages of one job for unit tests, as if signed, and a market they can be fed to. Names stand for
- * accounts; what a test does not say is what an honest node would send.
+ * Messages of one job for unit tests, as if signed, and a market they can be fed to. Names stand
+ * for accounts; what a test does not say is what an honest node would send.
  */
 import { bidsRoot, type OpenedBid } from '#protocol/auction'
 import type { ProverDesk } from '#protocol/bidder'
@@ -98,7 +98,9 @@ export function bid(
   return { bid: pretendSigned('Bid', message, signer), opening }
 }
 
-/** An award to the first of `ranked`, the others standing behind it as far as the request allows. */
+/**
+ * An award to the first of `ranked`, the others standing behind it as far as the request allows.
+ */
 export function award(
   of: SignedRequest,
   ranked: readonly OpenedBid[],

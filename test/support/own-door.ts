@@ -1,4 +1,6 @@
-/** A builder's door on a real port, before the node of `own-market.ts`; only the chain is made up. */
+/**
+ * A builder's door on a real port, before the node of `own-market.ts`; only the chain is made up.
+ */
 import { rm } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
 import { type Door, type DoorOptions, type DoorPorts, openDoor } from '#node/door'

@@ -1,6 +1,7 @@
 /**
- * One builder's node without network and chain: the real market, engine, signer, disk and wanted proofs, under a
- * clock that the test moves. Provers are keys whose bids and acceptances the test makes.
+ * One builder's node without network and chain: the real market, engine, signer, disk and wanted
+ * proofs, under a clock that the test moves. Provers are keys whose bids and acceptances the test
+ * makes.
  */
 import { createHash } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'

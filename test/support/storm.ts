@@ -1,6 +1,7 @@
 /**
- * Random lives of a market: the messages of a few jobs near their natural order and time, some lost, doubled,
- * changed, late, or signed by others, among local inputs nobody asked for; effects are mostly answered.
+ * Random lives of a market: the messages of a few jobs near their natural order and time, some
+ * lost, doubled, changed, late, or signed by others, among local inputs nobody asked for; effects
+ * are mostly answered.
  */
 import type { OpenedBid } from '#protocol/auction'
 import type { Effect, Gossiped, Input, SignedRequest } from '#protocol/effects'
@@ -232,7 +233,9 @@ export function scripts(random: Random, count: number): Script[] {
   return all
 }
 
-/** What is heard of one line: nothing, it, it changed or signed by another, twice, or much later. */
+/**
+ * What is heard of one line: nothing, it, it changed or signed by another, twice, or much later.
+ */
 function heardOf(random: Random, { at, from }: Script['lines'][number]): Play[] {
   if (random.chance(0.08)) return []
   const said = random.chance(0.05) ? mutated(random, from) : from
@@ -244,7 +247,8 @@ function heardOf(random: Random, { at, from }: Script['lines'][number]): Play[] 
 
 /**
  * Plays some of the scripts to a market, until nothing more is to come or `steps` are over.
- * @param answered Share of effects that the driver answers; the rest are lost in a crash of its own.
+ * @param answered Share of effects that the driver answers; the rest are lost in a crash of its
+ * own.
  */
 export function play(
   random: Random,

@@ -1,6 +1,6 @@
 /**
- * The house's rules as checks of text: each takes a file's path and content and says what is wrong. The
- * test runs them over the tree, and over planted violations.
+ * The house's rules as checks of text: each takes a file's path and content and says what is wrong.
+ * The test runs them over the tree, and over planted violations.
  */
 
 export type Source = { readonly path: string; readonly text: string }
@@ -8,7 +8,9 @@ export type Check = (source: Source) => string[]
 
 /** Longest file, lines; aim at 250. */
 const MAX_LINES = 400
-/** Longest line. Code is kept to 100 by the formatter; a comment may end a little later. Columns. */
+/**
+ * Longest line. Code is kept to 100 by the formatter; a comment may end a little later. Columns.
+ */
 const MAX_COLUMNS = 120
 
 /** Folder → folders it may import besides itself. */
@@ -18,7 +20,8 @@ const layers: Record<string, readonly string[]> = {
   node: ['protocol', 'contracts'],
   'prover-agent': ['protocol', 'node'],
   simulations: ['protocol', 'prover-agent'],
-  // Starts processes by path: what it imports of node or simulations would be another copy of the market.
+  // Starts processes by path: what it imports of node or simulations would be another copy of the
+  // market.
   'simulations/devnet': ['protocol', 'contracts'],
   test: ['protocol', 'contracts', 'node', 'prover-agent', 'simulations', 'simulations/devnet'],
 }
@@ -34,7 +37,8 @@ const homes: Record<string, readonly string[]> = {
   'it-pipe': ['node/streams.ts'],
   'it-length-prefixed': ['node/streams.ts'],
   level: ['node/store.ts'],
-  // Clients and accounts; encoding (`viem/utils`) is pure and belongs to whoever speaks to the chain.
+  // Clients and accounts; encoding (`viem/utils`) is pure and belongs to whoever speaks to the
+  // chain.
   viem: ['node/chain.ts', 'node/rpc-errors.ts', 'contracts/deploy.ts'],
   'viem/utils': ['node/', 'contracts/'],
   'prom-client': ['node/metrics.ts'],

@@ -118,7 +118,10 @@ const promiseVector = (of: Terms, readyAt: number, startedAt: number, isBackup: 
   expected: String(promisedAt(of, readyAt, startedAt, isBackup)),
 })
 
-/** Scores, pays and promises at and around every edge of their rules. Amounts and instants as decimals. */
+/**
+ * Scores, pays and promises at and around every edge of their rules. Amounts and instants as
+ * decimals.
+ */
 export function moneyVectors() {
   const { softDueAt, dueAt, closesAt } = terms
   return {

@@ -17,7 +17,9 @@ import {
 const proof = new Uint8Array([7, 7, 7])
 const asked = { ...terms, idempotencyKey: 'story' }
 
-/** Lets `writes` writes through; from the next one on nothing reaches the disk, as after kill -9. */
+/**
+ * Lets `writes` writes through; from the next one on nothing reaches the disk, as after kill -9.
+ */
 function crashAfter(writes: number) {
   let left = writes
   const crashed = Promise.withResolvers<false>()
@@ -48,7 +50,10 @@ async function story(own: OwnMarket, clock: TestClock): Promise<void> {
   await deliver(own, ann, requestId, proof, clock.now())
 }
 
-/** The same after a restart, from wherever the market stands; a prover is there for whatever is asked. */
+/**
+ * The same after a restart, from wherever the market stands; a prover is there for whatever is
+ * asked.
+ */
 async function goOn(own: OwnMarket, clock: TestClock): Promise<string> {
   const ann = own.provers[0]!
   const { wantedId } = await own.wanted.ask(asked)
@@ -72,7 +77,10 @@ async function goOn(own: OwnMarket, clock: TestClock): Promise<string> {
   return wantedId
 }
 
-/** No nonce names two requests or two awards, and nobody got another receipt than the one that is kept. */
+/**
+ * No nonce names two requests or two awards, and nobody got another receipt than the one that is
+ * kept.
+ */
 function checkSaid(said: readonly Gossiped[], receiptId: string | undefined): void {
   const idOf = new Map<string, string>()
   const same = (name: string, id: string): void => {

@@ -76,7 +76,8 @@ describe('opening', () => {
 
   test('gives nothing for a key of low order, or a text shorter than its tag', () => {
     const key = parseSecret(rfc.secret)
-    // Zero, one and the two points of order eight: every secret gives the same shared secret with them.
+    // Zero, one and the two points of order eight: every secret gives the same shared secret with
+    // them.
     const lowOrder = [
       '00'.repeat(32),
       `01${'00'.repeat(31)}`,
