@@ -6,6 +6,7 @@
  *   accept    Acceptance ‖ sig                        →  the start's envelope
  *   deliver   PeerClaim ‖ sig ‖ request id ‖ proof    →  Receipt ‖ sig
  */
+import { concat } from 'uint8arrays/concat'
 import { signedBytes } from '#protocol/codec'
 import type {
   Gossiped,
@@ -108,7 +109,7 @@ export function createProverExchange({
 }: ExchangePorts): ProverExchange {
   const head = (requestId: Id): Uint8Array => {
     const { message, signature } = signer.peerClaim(host.peerKey, clock.now())
-    return Buffer.concat([encodeSigned('PeerClaim', message, signature), bytesOf(requestId)])
+    return concat([encodeSigned('PeerClaim', message, signature), bytesOf(requestId)])
   }
   const asked = async (
     peer: Hex,
@@ -147,7 +148,7 @@ export function createProverExchange({
       return start as SignedStart
     },
     deliver: async (peer, requestId, proof, signal) => {
-      const body = Buffer.concat([head(requestId), proof])
+      const body = concat([head(requestId), proof])
       const limits = { maxResponseBytes: envelopeBytes.Receipt, timeLimitMs: RECEIPT_MS, signal }
       const answer = await asked(peer, streamProtocols.deliver, body, limits)
       const receipt = openSigned('Receipt', answer, signer.separator)
@@ -221,7 +222,7 @@ export class BuilderCounter {
       (inputs) => {
         if (!inputs) return waiter.refuse('UNKNOWN_REQUEST')
         const words = path.map(bytesOf)
-        waiter.give(Buffer.concat([Uint8Array.of(path.length), ...words, inputs]))
+        waiter.give(concat([Uint8Array.of(path.length), ...words, inputs]))
       },
       (error: unknown) => {
         this.#ports.log.error('inputs cannot be read', { requestId, error })

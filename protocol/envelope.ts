@@ -6,6 +6,7 @@
  *   award                           award ‖ signature ‖ winning bid ‖ signature ‖ opening
  *   start                           acceptance ‖ signature ‖ start ‖ signature
  */
+import { concat } from 'uint8arrays/concat'
 import { decode, encode, messageBytes, SIGNATURE_BYTES, signedBytes } from './codec.ts'
 import type { Gossiped, GossipKind, Refusal, Signed, SignedAward, SignedStart } from './effects.ts'
 import { reject } from './refusals.ts'
@@ -31,7 +32,7 @@ export function encodeSigned<K extends Kind>(
   message: Message<K>,
   signature: Uint8Array,
 ): Uint8Array {
-  return Buffer.concat([encode(kind, message), signature])
+  return concat([encode(kind, message), signature])
 }
 
 /** Decodes and recovers one signed message of exactly its length. Never throws. */
@@ -97,11 +98,11 @@ export function sealEnvelope(from: Gossiped): Uint8Array {
   const own = encodeSigned(from.kind, from.message as never, from.signature)
   if (from.kind === 'Award') {
     const bid = encodeSigned('Bid', from.bid.message, from.bid.signature)
-    return Buffer.concat([own, bid, encodeOpening(from.opening)])
+    return concat([own, bid, encodeOpening(from.opening)])
   }
   if (from.kind === 'Start') {
     const { message, signature } = from.acceptance
-    return Buffer.concat([encodeSigned('Acceptance', message, signature), own])
+    return concat([encodeSigned('Acceptance', message, signature), own])
   }
   return own
 }
