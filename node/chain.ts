@@ -223,7 +223,7 @@ function chainOf(wiring: Wiring, parts: Parts): Chain {
     queueReceipt: (receipt) => settling.queue(receipt),
     commitProof: (requestId, proof) => disputes.commitProof(requestId, account, proof),
     claim: (obligation, proof, bid) => disputes.claim(obligation, proof, bid),
-    slash: (obligation, atS) => disputes.slash(obligation, atS),
+    slash: (obligation, atS, isOwed) => disputes.slash(obligation, atS, isOwed),
     reportDoubleAward: (first, second) => disputes.reportDoubleAward(first, second),
     reportMisaward: (awarded, prover, better) => disputes.reportMisaward(awarded, prover, better),
     moneyOf: (of) => settlement.account(of),
@@ -278,7 +278,7 @@ export type Chain = {
    * Slashes from block time `atS` (seconds) on, unless the job is settled before; sees a challenge
    * through.
    */
-  readonly slash: (obligation: Obligation, atS: number) => Promise<Sent>
+  readonly slash: (obligation: Obligation, atS: number, isOwed?: () => boolean) => Promise<Sent>
   readonly reportDoubleAward: (first: AwardedRequest, second: AwardedRequest) => Promise<Sent>
   /** `prover` is whose bid was passed over. */
   readonly reportMisaward: (

@@ -89,13 +89,16 @@ export class Disputes {
    * Slashes a prover once block time reaches `atS`, unless a receipt or a claim came in the
    * meantime. A prover that committed a proof is only challenged by the first call: then it has its
    * time to claim, and the second call decides.
+   * @param isOwed Asked when the time has come: false if a receipt was signed after all.
    */
-  slash(obligation: Obligation, atS: number): Promise<Sent> {
+  slash(obligation: Obligation, atS: number, isOwed = () => true): Promise<Sent> {
     const { requestId, prover } = obligation.start.message
     const key = `slash/${requestId}/${prover}`
     const known = this.#slashes.get(key)
     if (known) return known
-    const slashed = this.#slash(key, obligation, atS).finally(() => this.#slashes.delete(key))
+    const slashed = this.#slash(key, obligation, atS, isOwed).finally(() =>
+      this.#slashes.delete(key),
+    )
     this.#slashes.set(key, slashed)
     return slashed
   }
@@ -131,7 +134,12 @@ export class Disputes {
     return this.#send(`misaward/${award.id}`, data)
   }
 
-  async #slash(key: string, obligation: Obligation, atS: number): Promise<Sent> {
+  async #slash(
+    key: string,
+    obligation: Obligation,
+    atS: number,
+    isOwed: () => boolean,
+  ): Promise<Sent> {
     const { settlement, reached, patiently, claimWindowS } = this.#options
     const { request, start } = obligation
     const { requestId, prover } = start.message
@@ -143,6 +151,7 @@ export class Disputes {
     ] as const
     const data = encodeFunctionData({ abi: settlementAbi, functionName: 'slash', args })
     if (!(await reached(atS))) return dropped('closed')
+    if (!isOwed()) return dropped('resolved')
     const found = await patiently(() => settlement.commitment(requestId, prover))
     if (!found) return dropped('closed')
     let untilS = found.challengedAt === 0 ? 0 : found.challengedAt + claimWindowS

@@ -74,7 +74,11 @@ export function createDuties({ chain, market, store, signer, log, slashes }: Dut
     claim: ({ requestId, obligation }) =>
       report('claimed', requestId, claim(requestId, obligation)),
     slash: ({ obligation, atS }) => {
-      if (slashes) report('slash', obligation.start.message.requestId, chain.slash(obligation, atS))
+      if (!slashes) return
+      const { requestId, prover } = obligation.start.message
+      // A proof that came in time may have been verified only after the default was said.
+      const isOwed = () => !market.job(requestId)?.obligations.get(prover)?.receipt
+      report('slash', requestId, chain.slash(obligation, atS, isOwed))
     },
     report: ({ first, second }) =>
       report(

@@ -237,16 +237,18 @@ export class BuilderCounter {
   }
 
   readonly answer = (from: Gossiped): void => {
-    if (from.kind === 'Start')
-      this.#waiters.get(waitKey('start', from.acceptance.id))?.give(sealEnvelope(from))
+    if (from.kind === 'Start') {
+      const { id, signer } = from.acceptance
+      this.#waiters.get(waitKey('start', id, signer))?.give(sealEnvelope(from))
+    }
     if (from.kind === 'Receipt') {
       const { requestId, prover } = from.message
       this.#waiters.get(waitKey('receipt', requestId, prover))?.give(sealEnvelope(from))
     }
   }
 
+  /** Ends every stream; who waited finds it broken, and asks again. */
   async stop(): Promise<void> {
-    for (const waiter of this.#waiters.values()) waiter.refuse('STOPPING')
     await Promise.all(this.#stops.map((stop) => stop()))
   }
 
@@ -297,7 +299,8 @@ export class BuilderCounter {
   async #accept(body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const acceptance = openSigned('Acceptance', body, this.#ports.signer.separator)
     if (isRefusal(acceptance)) throw new StreamRefusal(acceptance.code)
-    return this.#wait(waitKey('start', acceptance.id), signal, () =>
+    // Anybody may sign the words of another's acceptance: that must not end the other's wait.
+    return this.#wait(waitKey('start', acceptance.id, acceptance.signer), signal, () =>
       this.#ports.feed({ kind: 'accepted', from: acceptance }),
     )
   }

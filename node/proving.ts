@@ -72,6 +72,8 @@ export class Proving {
   readonly fetch = (requestId: Id): void =>
     this.#run('fetch', requestId, async (job, signal) => {
       const ok = await this.#fetchInputs(job, signal)
+      // Stopped, not refused: after a restart it is asked for again.
+      if (signal.aborted) return
       this.#ports.feed({ kind: 'fetched', requestId, ok })
     })
 
@@ -90,6 +92,7 @@ export class Proving {
     this.#run('prove', requestId, async (job, signal) => {
       const proof = await this.#prove(job, signal)
       if (proof) await this.#ports.store.put(ownKey(requestId, 'proof'), proof, { sync: true })
+      if (signal.aborted) return
       this.#ports.feed({ kind: 'proved', requestId, proofHash: proof && keccak(proof) })
     })
 
@@ -181,6 +184,7 @@ export class Proving {
 
   #pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      if (signal.aborted) return resolve()
       const cancel = this.#ports.clock.wake(this.#ports.clock.now() + ms, done)
       signal.addEventListener('abort', done, { once: true })
       function done() {
@@ -251,7 +255,14 @@ export class Proving {
     const proof = await role.prove({ request, inputs, payee }, signal)
     if (!proof) return null
     const { programId, publicInputsHash } = request
-    if (await verifier.verify(proof, programId, publicInputsHash, payee)) return proof
+    const isValid = await verifier
+      .verify(proof, programId, publicInputsHash, payee)
+      .catch((error: unknown) => {
+        // Nothing is known about it: kept back it costs the bond, and the builder looks at it too.
+        log.warn('a proof goes out unverified', { requestId: job.id, error })
+        return true
+      })
+    if (isValid) return proof
     log.error('the backend returned a proof that does not verify', { requestId: job.id })
     return null
   }

@@ -34,8 +34,9 @@ import {
 import { observeAward } from './observer.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
+import { Rivals } from './rivals.ts'
 import { checkAward, checkBuilder, checkRequest } from './rules.ts'
-import type { Address, Id } from './schema.ts'
+import type { Address, Id, ProofRequest } from './schema.ts'
 import type { Standing } from './standing.ts'
 
 /** The message names one that has not come: hold it for that one, by this key. */
@@ -61,6 +62,7 @@ export const startKey = (of: { readonly requestId: Id; readonly prover: Address 
 export class Judge {
   readonly #rooms: Rooms
   readonly #emit: Emit
+  readonly #rivals = new Rivals()
 
   constructor(rooms: Rooms, emit: Emit) {
     this.#rooms = rooms
@@ -108,7 +110,11 @@ export class Judge {
       return ignore('SIGNER_UNKNOWN')
     const known = this.#rooms.book.byNonce(message.builder, message.nonce)
     // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first request with this nonce.
-    if (known) return this.#repeated(known, from, message.builder)
+    if (known) {
+      const refusal = this.#repeated(known, from, message.builder)
+      if (refusal.code === 'EQUIVOCATION') this.#rivals.keep(from)
+      return refusal
+    }
     const unfit = checkRequest(message, now, this.#rooms.params)
     if (unfit) return unfit
     const open = this.#rooms.book.openRequests(message.builder)
@@ -164,7 +170,8 @@ export class Judge {
     // [IGNORE] DUPLICATE, EQUIVOCATION: the builder's first award of this request.
     if (job.award) {
       const refusal = this.#repeated(job.award, from, builder)
-      if (refusal.code === 'EQUIVOCATION') this.#report(job, job.award, from)
+      const request = job.request.message
+      if (refusal.code === 'EQUIVOCATION') this.#report(job, { request, award: from })
       return refusal
     }
     // [IGNORE] SIGNER_UNKNOWN: the winning bid's prover, or its registered signer, signed that bid.
@@ -182,6 +189,8 @@ export class Judge {
       bidCount,
       backups,
     })
+    const rival = this.#rivals.awarded(builder, job.request.message.nonce)
+    if (rival?.award) this.#report(job, { request: rival.request.message, award: rival.award })
     this.#rooms.standing.recordBuilder(builder, 'awards')
     this.#wakeAtEnd(job)
     if (builder === this.#rooms.self) this.#rooms.auctioneer.begin(job, now, this.#emit)
@@ -190,15 +199,30 @@ export class Judge {
     return 'accept'
   }
 
-  #report(job: Job, first: SignedAward, second: SignedAward): void {
-    if (job.isReported) return
+  /** Our job's award and another for the same nonce: evidence, once. */
+  #report(job: Job, second: { request: ProofRequest; award: SignedAward }): void {
+    if (job.isReported || !job.award) return
     job.isReported = true
-    const request = job.request.message
-    this.#emit({
-      kind: 'report',
-      first: { request, award: first },
-      second: { request, award: second },
-    })
+    const first = { request: job.request.message, award: job.award }
+    this.#emit({ kind: 'report', first, second })
+  }
+
+  /**
+   * Judges an award of a request we refused because its nonce was taken. `null`: it is of no such
+   * request.
+   */
+  rival(from: SignedAward): Refusal | null {
+    const rival = this.#rivals.get(from.message.requestId)
+    if (!rival) return null
+    const { builder, nonce } = rival.request.message
+    // [IGNORE] SIGNER_UNKNOWN: its account, or the signer registered for it on chain, signed it.
+    if (!this.#rooms.accounts.speaksFor(builder, from.signer)) return ignore('SIGNER_UNKNOWN')
+    rival.award ??= from
+    const first = this.#rooms.book.byNonce(builder, nonce)
+    const job = first && this.#rooms.book.get(first.id)
+    if (job) this.#report(job, { request: rival.request.message, award: rival.award })
+    // [IGNORE] EQUIVOCATION: it awards the builder's first request with its nonce.
+    return ignore('EQUIVOCATION')
   }
 
   /**

@@ -60,6 +60,7 @@ export type JobRecord = {
   readonly award: SignedAward | null
   readonly obligations: readonly (readonly [Address, Obligation])[]
   readonly outcome: Job['outcome']
+  readonly bidsSeen: number
   readonly auction: Auction | null
   readonly pursuit: Pursuit | null
 }
@@ -116,8 +117,16 @@ export class Market {
     if (!job) return null
     const auction = this.auctioneer.auctions.get(id) ?? null
     const pursuit = this.bidder?.pursuits.get(id) ?? null
-    const { request, award, outcome } = job
-    return { request, award, obligations: [...job.obligations], outcome, auction, pursuit }
+    const { request, award, outcome, bidsSeen } = job
+    return {
+      request,
+      award,
+      obligations: [...job.obligations],
+      outcome,
+      bidsSeen,
+      auction,
+      pursuit,
+    }
   }
 
   /** Takes back what `record` gave, before the first input; then feed `resume`. */
@@ -125,6 +134,7 @@ export class Market {
     const job = newJob(record.request)
     job.award = record.award
     job.outcome = record.outcome
+    job.bidsSeen = record.bidsSeen
     for (const [prover, obligation] of record.obligations) job.obligations.set(prover, obligation)
     const evicted = this.book.add(job, now)
     if (evicted === 'full') return
@@ -275,7 +285,10 @@ export class Market {
       return decision
     }
     const job = this.book.get(from.message.requestId)
-    if (!job) return { awaits: from.message.requestId }
+    if (!job) {
+      const rival = from.kind === 'Award' ? this.#judge.rival(from) : null
+      return rival ?? { awaits: from.message.requestId }
+    }
     const before = job.outcome
     const judgement = this.#judge.ofJob(from, job, now)
     if (judgement === 'accept') this.#touch(job, before)
