@@ -224,7 +224,7 @@ export class Proving {
   }
 
   /**
-   * Whether the chain has paid or slashed us for this builder and nonce before (rule D5): a builder
+   * Whether the chain has paid or slashed us for this builder and nonce before (rule D6): a builder
    * that repeats a forgotten nonce would get its proof for nothing. A chain that does not answer
    * counts as yes.
    */
