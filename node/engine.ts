@@ -128,7 +128,7 @@ export class Engine {
    */
   async feedStored(input: Input): Promise<Verdict> {
     const verdict = this.feed(input)
-    await this.#records.idle()
+    await this.#records.saved()
     return verdict
   }
 
@@ -163,7 +163,7 @@ export class Engine {
     this.#timers.clear()
     for (const settle of this.#held.values()) settle({ action: 'ignore', code: 'HOLD_EXPIRED' })
     this.#held.clear()
-    await this.#records.idle()
+    await this.#records.saved()
   }
 
   #performAfter(stored: Promise<void>, effect: Effect): void {
@@ -184,7 +184,8 @@ export class Engine {
     if (this.#stopped) return
     switch (effect.kind) {
       case 'publish':
-        return this.#publish(effect.draft)
+        await this.say(await this.#sign(effect.draft))
+        return
       case 'bid':
         return this.#bid(effect)
       case 'open':
@@ -236,21 +237,18 @@ export class Engine {
     this.#timers.add(cancel)
   }
 
-  async #publish(draft: Draft): Promise<void> {
-    const signed = await this.#sign(draft)
-    await this.say(signed)
-    this.#ports.counter.answer(signed)
-  }
-
   /**
-   * Feeds our own message, stores what it changed, then gossips it. A message we know already goes
-   * out again.
+   * Feeds our own message, stores what it changed, gives it to who waits for it on a stream, then
+   * gossips it. A message we know already goes out again; one our market refuses reaches nobody.
    */
   async say(from: Gossiped): Promise<Verdict> {
     const verdict = await this.feedStored({ kind: 'message', from })
     const isKnown = verdict !== 'accept' && 'code' in verdict && verdict.code === 'DUPLICATE'
-    if (verdict === 'accept' || isKnown) await this.#ports.publish(from.kind, sealEnvelope(from))
-    else this.#ports.log.warn('own message refused', { kind: from.kind, id: from.id, verdict })
+    if (verdict === 'accept' || isKnown) {
+      // First: whoever waits gets it even when gossip fails.
+      this.#ports.counter.answer(from)
+      await this.#ports.publish(from.kind, sealEnvelope(from))
+    } else this.#ports.log.warn('own message refused', { kind: from.kind, id: from.id, verdict })
     return verdict
   }
 

@@ -51,9 +51,17 @@ export class ExchangeRefused extends Error {
   }
 }
 /**
- * Refusals that pass: the builder is busy, or has not read all of its store or of the chain yet.
+ * Refusals that pass: the builder is busy, slow or failing, or has not read all of its store or of
+ * the chain yet.
  */
-const retriable = new Set(['BUSY', 'STOPPING', 'SIGNER_UNKNOWN', 'UNKNOWN_REQUEST'])
+const retriable = new Set([
+  'BUSY',
+  'STOPPING',
+  'EXPIRED',
+  'INTERNAL',
+  'SIGNER_UNKNOWN',
+  'UNKNOWN_REQUEST',
+])
 
 /** Deepest path: a tree over 4,096 bids, with room. */
 const MAX_PATH = 16

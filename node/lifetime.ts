@@ -46,7 +46,8 @@ export async function runUntilSignal(
     failure = await ended
     await stop()
   } catch (error) {
-    fail(error)
+    // What made it stop says more than what went wrong while stopping.
+    fail(failure ?? error)
   }
   if (failure !== null) fail(failure)
   process.exit(0)

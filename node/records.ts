@@ -60,9 +60,8 @@ export class Records {
     return count
   }
 
-  /** Resolves when nothing is left to write. */
-  async idle(): Promise<void> {
-    while (this.#next) await this.#next
-    await this.#writing
+  /** Resolves when the disk has all that was saved before; what comes later is not waited for. */
+  saved(): Promise<void> {
+    return this.#next ?? this.#writing
   }
 }

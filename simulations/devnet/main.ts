@@ -3,9 +3,9 @@
  * the jobs, shows and reports what happened, and leaves nothing behind: not at the end, not on
  * Ctrl-C, not when it is killed.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Address, Hex } from '#protocol/schema'
 import { balanceOf } from './chain.ts'
 import { columns, createDisplay, type Display, ether } from './display.ts'
@@ -39,6 +39,8 @@ function listenForEnd(): AbortSignal {
       ending.abort(new Interrupted(signal))
     })
   }
+  // Whoever read our lines has gone (`npm start | head`).
+  process.stdout.on('error', () => ending.abort(new Interrupted('SIGHUP')))
   const parent = process.ppid
   setInterval(() => {
     if (process.ppid !== parent) ending.abort(new Interrupted('SIGHUP'))
@@ -54,6 +56,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const signal = listenForEnd()
+  // Found out now, not after all the work.
+  if (options.report !== null) await mkdir(dirname(resolve(options.report)), { recursive: true })
   const folder = await (options.keep ? keepFolder(options.keep) : temporaryFolder())
   const processes = new Processes(folder)
   const names = new Map<Address, string>()
@@ -70,6 +74,7 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     const cause = either.aborted ? either.reason : error
     if (cause instanceof Interrupted) display.say('stopping ...')
+    failing.abort(cause)
     await processes.stopAll()
     if (cause instanceof Interrupted) {
       if (options.keep === null) await rm(folder, { recursive: true, force: true })
@@ -88,10 +93,12 @@ const wordsOf = (error: unknown): string => {
 
 const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'proofwire-devnet-'))
 
+/** @throws UsageError when there is something in it: stores of another chain, for example. */
 async function keepFolder(given: string): Promise<string> {
   const folder = resolve(given)
   await mkdir(folder, { recursive: true })
-  return folder
+  if ((await readdir(folder)).length === 0) return folder
+  throw new UsageError(`--keep ${folder} is not empty. Name a new folder, or empty this one.`)
 }
 
 type Run = {

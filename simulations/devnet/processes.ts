@@ -66,6 +66,7 @@ export class Processes {
 
   /**
    * Starts a program with a pipe for its standard input that closes with us.
+   * @throws ProcessDied once `stopAll` was called: nobody would end it.
    * @param name For its log file and messages.
    */
   start(
@@ -74,6 +75,7 @@ export class Processes {
     args: readonly string[],
     { environment = {}, onLine, ends = false }: StartOptions = {},
   ): Running {
+    if (this.#stopping) throw new ProcessDied(`${name} was not started: all is being stopped`)
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...foreignEnvironment(), ...environment },

@@ -21,7 +21,7 @@ const SHAPE = 'tiny'
 /** Time for a crash, a restart and two proofs on a machine that is busy. ms. */
 const DUE_IN_MS = 40_000
 /** Time for one proof, when nobody stands in for whoever does not make it. ms. */
-const SHORT_DUE_IN_MS = 12_000
+const SHORT_DUE_IN_MS = 20_000
 /** Payments need a block and a poll. ms. */
 const PAID_WITHIN_MS = 20_000
 
@@ -118,6 +118,8 @@ describe.each(Object.entries(victims))('%s killed outright and started again', (
 
 test('a prover killed for good defaults, which is recorded', async () => {
   const { wantedId, requestId } = await ask({ backups: 0, dueInMs: SHORT_DUE_IN_MS })
+  const ways = [watch.first('started', requestId), watch.first('ended', requestId)]
+  expect(await Promise.race(ways)).toMatchObject({ kind: 'started' })
   const { prover } = await watch.first('started', requestId)
   const winner = network.members.find(({ address }) => address === prover)!
   await kill(winner)
@@ -147,14 +149,17 @@ test('in the end nothing was lost, signed twice or paid twice', async () => {
   expect(isConserved(await network.door.money())).toBe(true)
 })
 
-/** Every payment on the chain, as builder, prover and nonce. */
+/** Every payment on the chain, by receipt or by claim, as builder, prover and nonce. */
 async function payments(): Promise<readonly string[]> {
   const client = createPublicClient({ transport: http(network.rpcUrl) })
   const address = network.market.settlement
   const logs = await client.getLogs({ address, fromBlock: 0n, toBlock: 'latest' })
-  return parseEventLogs({ abi: settlementAbi, logs, eventName: 'Paid' }).flatMap(({ args }) => {
+  const name = (builder: string, prover: string, nonce: bigint) => `${builder}/${prover}/${nonce}`
+  return parseEventLogs({ abi: settlementAbi, logs }).flatMap(({ eventName, args }) => {
+    if (eventName === 'Claimed') return [name(args.builder, args.prover, args.nonce)]
+    if (eventName !== 'Paid') return []
     // `nonce u64 ‖ paidWei u128`, 24 bytes for each receipt.
     const each = args.payments.slice(2).match(/.{48}/g) ?? []
-    return each.map((payment) => `${args.builder}/${args.prover}/${payment.slice(0, 16)}`)
+    return each.map((word) => name(args.builder, args.prover, BigInt(`0x${word.slice(0, 16)}`)))
   })
 }

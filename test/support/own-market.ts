@@ -8,7 +8,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '#node/clock'
-import { Engine } from '#node/engine'
+import { type Counter, Engine } from '#node/engine'
 import { silentLog } from '#node/log'
 import { createMetrics } from '#node/metrics'
 import { createSigner, type Signer, sealOpening } from '#node/signer'
@@ -85,6 +85,8 @@ export type OwnMarketOptions = {
   readonly clock: TestClock
   /** Stands before the disk, to fail or to stop. */
   readonly around?: (store: Store) => Store
+  /** The builder's streams. Default: none. */
+  readonly counter?: Counter
 }
 
 /** Whoever waits looks whenever anything happens. */
@@ -117,6 +119,7 @@ export async function startOwnMarket({
   folder,
   clock,
   around = (store) => store,
+  counter = { turn: nothing, dismiss: nothing, answer: nothing },
 }: OwnMarketOptions) {
   const disk = await openStore(folder)
   const store = around(disk)
@@ -138,7 +141,7 @@ export async function startOwnMarket({
       ...{ settle: nothing, commit: nothing, claim: nothing, report: nothing },
       ...{ reportMisaward: nothing, slash: (effect) => slashes.push(effect) },
     },
-    counter: { turn: nothing, dismiss: nothing, answer: nothing },
+    counter,
     onEvent: (event) => {
       wanted.observe(event)
       events.push(event)

@@ -83,6 +83,7 @@ describe('devnet processes', () => {
     const [, own, childs] = await running.line(/^pids (\d+) (\d+)$/)
     await processes.stopAll()
     await Promise.all([gone(own!), gone(childs!)])
+    expect(() => processes.start('late', node, ['-e', '0'])).toThrow(ProcessDied)
   })
 
   test('when we are killed outright everything ends, even what ignores SIGTERM', async () => {
