@@ -64,7 +64,12 @@ export const of = made.request()
 export const requestId = of.id
 const bids = [made.bid(of, made.alice), made.bid(of, made.bob)]
 const award = made.award(of, bids)
-export const awarded = { ...award, bid: ann.sign('Bid', award.bid.message) }
+/** As the market drafts it: the driver has the secret. */
+export const awarded = {
+  ...award,
+  message: { ...award.message, auctionSecret: ZERO_WORD },
+  bid: ann.sign('Bid', award.bid.message),
+}
 const start = made.start(awarded)
 const started = { ...start, acceptance: ann.sign('Acceptance', start.acceptance.message) }
 export const obligation = { request: of.message, award: awarded, start: started }
