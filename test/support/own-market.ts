@@ -117,12 +117,18 @@ const fail = (error: unknown): void => {
 /** Opens and resumes. */
 export async function startOwnMarket({
   folder,
-  clock,
+  clock: shared,
   around = (store) => store,
   counter = { turn: nothing, dismiss: nothing, answer: nothing },
 }: OwnMarketOptions) {
   const disk = await openStore(folder)
   const store = around(disk)
+  let isKilled = false
+  /** A killed process hears no alarm and sets none, whatever of its work still runs here. */
+  const clock: Clock = {
+    now: shared.now,
+    wake: (at, run) => (isKilled ? nothing : shared.wake(at, run)),
+  }
   const signer = createSigner(keyOf('builder'), domain, store)
   const market = new Market({ self: signer.account, params: defaultParams })
   const metrics = createMetrics()
@@ -156,6 +162,7 @@ export async function startOwnMarket({
     onFatal: fail,
   })
   wanted.subscribe(watch.tell)
+  await engine.restore()
   const chain = (event: ChainEvent): void => {
     engine.feed({ kind: 'chain', event })
   }
@@ -164,7 +171,7 @@ export async function startOwnMarket({
   fund(signer.account, ETHER)
   const provers = ['ann', 'bob', 'cas'].map((name) => createSigner(keyOf(name), domain, store))
   for (const prover of provers) fund(prover.account, ETHER)
-  await engine.resume()
+  engine.resume()
   wanted.resume()
 
   return {
@@ -179,7 +186,8 @@ export async function startOwnMarket({
     },
     /** As after kill -9: nothing is waited for but the disk's own writes. */
     kill: async (): Promise<void> => {
-      clock.forget()
+      isKilled = true
+      shared.forget()
       metrics.stop()
       await disk.close()
     },
