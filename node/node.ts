@@ -46,6 +46,8 @@ export type NodeOptions = {
   readonly confirmations?: number
   readonly pollMs?: number
   readonly settleAfterMs?: number
+  /** Most offered for one unit of gas. wei. */
+  readonly maxFeeWei?: bigint
   readonly params: Params
   readonly bidWindowMs: number
   readonly slashes: boolean

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { defaultParams, type Params } from '#protocol/params'
 import { ConfigError, type Values } from './config.ts'
-import { address, choice, flag, integer, list, path, text, url } from './keys.ts'
+import { address, choice, flag, integer, list, path, text, url, wei } from './keys.ts'
 import { logLevels } from './log.ts'
 
 export const nodeKeys = {
@@ -105,6 +105,10 @@ export const nodeKeys = {
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     example: '23000000',
+  }),
+  maxFeeWei: wei({
+    doc: 'Most that is ever offered for one unit of gas, in wei. Above it transactions wait.',
+    fallback: 300_000_000_000n,
   }),
   slash: flag({
     doc: 'Whether to slash provers that defaulted on this node’s jobs, once the chain allows it.',
