@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defaultParams, type Params } from '#protocol/params'
+import type { Params } from '#protocol/params'
 import { BLOCK_S } from './chain.ts'
 
 /**
@@ -47,13 +47,14 @@ export const terms = {
   latenessWeiPerMs: GWEI / 10n,
   softDueInMs: 6_000,
   /**
-   * Of the first job: room for a silent winner and two backups, and short enough to watch the
+   * Of the first job: room for a silent winner and a backup, and short enough to watch the
    * slash.
    */
   firstDueInMs: 16_000,
   /** Of the others: provers that were called as backups may have a proof to finish before. */
   dueInMs: 30_000,
-  backups: 2,
+  /** All agents share this machine's processor: more of them at work on one job make each late. */
+  backups: 1,
   /** anvil starts at one gwei, and its empty blocks only lower that. */
   claimBaseFeeCapWei: 2n * GWEI,
 } as const
@@ -65,9 +66,6 @@ export const deposits = {
   bondWei: 20n * terms.bondWei,
   badBondWei: terms.bondWei,
 } as const
-
-/** Every parameter a node of this devnet has. */
-export const params: Params = { ...defaultParams, ...devnetParams }
 
 /** Writes the files that nodes and deployment read. */
 export async function writeGenesis(folder: string) {
