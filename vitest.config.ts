@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const E2E_TIMEOUT_MS = 120_000
 
 /**
- * Three rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
+ * Four rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
  * which wants the machine to itself, so they also run one file at a time.
  */
 export default defineConfig({
@@ -14,6 +14,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          // Both cores of a small machine; by default one would be left idle.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
           // Building a circuit or a contract for the first time takes half a minute on a slow
           // machine.
@@ -31,9 +33,20 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'tables',
+          include: ['test/tables/**/*.test.ts'],
+          // Each file has chains of its own beside it.
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           fileParallelism: false,
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,

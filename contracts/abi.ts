@@ -1044,6 +1044,252 @@ export const settlementAbi = [
   },
   {
     "type": "function",
+    "name": "settleOnPost",
+    "inputs": [
+      {
+        "name": "request",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "builder",
+            "type": "address"
+          },
+          {
+            "name": "nonce",
+            "type": "uint64"
+          },
+          {
+            "name": "venue",
+            "type": "address"
+          },
+          {
+            "name": "verifier",
+            "type": "address"
+          },
+          {
+            "name": "programId",
+            "type": "bytes32"
+          },
+          {
+            "name": "publicInputsHash",
+            "type": "bytes32"
+          },
+          {
+            "name": "tableDigest",
+            "type": "bytes32"
+          },
+          {
+            "name": "builderPeer",
+            "type": "bytes32"
+          },
+          {
+            "name": "work",
+            "type": "uint64"
+          },
+          {
+            "name": "inputBytes",
+            "type": "uint32"
+          },
+          {
+            "name": "reserveWei",
+            "type": "uint128"
+          },
+          {
+            "name": "latenessWeiPerMs",
+            "type": "uint96"
+          },
+          {
+            "name": "bondWei",
+            "type": "uint128"
+          },
+          {
+            "name": "claimBaseFeeCapWei",
+            "type": "uint64"
+          },
+          {
+            "name": "openedAt",
+            "type": "uint48"
+          },
+          {
+            "name": "closesAt",
+            "type": "uint48"
+          },
+          {
+            "name": "softDueAt",
+            "type": "uint48"
+          },
+          {
+            "name": "dueAt",
+            "type": "uint48"
+          },
+          {
+            "name": "auctionKey",
+            "type": "bytes32"
+          },
+          {
+            "name": "backups",
+            "type": "uint8"
+          },
+          {
+            "name": "retryOf",
+            "type": "bytes32"
+          },
+          {
+            "name": "bundleId",
+            "type": "bytes32"
+          },
+          {
+            "name": "bundleIndex",
+            "type": "uint8"
+          },
+          {
+            "name": "bundleSize",
+            "type": "uint8"
+          }
+        ]
+      },
+      {
+        "name": "award",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "requestId",
+            "type": "bytes32"
+          },
+          {
+            "name": "bidId",
+            "type": "bytes32"
+          },
+          {
+            "name": "prover",
+            "type": "address"
+          },
+          {
+            "name": "priceWei",
+            "type": "uint128"
+          },
+          {
+            "name": "readyAt",
+            "type": "uint48"
+          },
+          {
+            "name": "bidsRoot",
+            "type": "bytes32"
+          },
+          {
+            "name": "bidCount",
+            "type": "uint16"
+          },
+          {
+            "name": "auctionSecret",
+            "type": "bytes32"
+          },
+          {
+            "name": "backups",
+            "type": "address[3]"
+          }
+        ]
+      },
+      {
+        "name": "acceptanceSignature",
+        "type": "bytes"
+      },
+      {
+        "name": "start",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "requestId",
+            "type": "bytes32"
+          },
+          {
+            "name": "awardId",
+            "type": "bytes32"
+          },
+          {
+            "name": "acceptanceId",
+            "type": "bytes32"
+          },
+          {
+            "name": "prover",
+            "type": "address"
+          },
+          {
+            "name": "startedAt",
+            "type": "uint48"
+          }
+        ]
+      },
+      {
+        "name": "startSignature",
+        "type": "bytes"
+      },
+      {
+        "name": "bid",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "commitment",
+            "type": "bytes32"
+          },
+          {
+            "name": "sealedOpening",
+            "type": "bytes32[3]"
+          },
+          {
+            "name": "priceWei",
+            "type": "uint128"
+          },
+          {
+            "name": "readyAt",
+            "type": "uint48"
+          },
+          {
+            "name": "path",
+            "type": "bytes32[]"
+          }
+        ]
+      },
+      {
+        "name": "digest",
+        "type": "bytes32"
+      },
+      {
+        "name": "table",
+        "type": "bytes"
+      },
+      {
+        "name": "proofs",
+        "type": "tuple[]",
+        "components": [
+          {
+            "name": "verifier",
+            "type": "address"
+          },
+          {
+            "name": "programId",
+            "type": "bytes32"
+          },
+          {
+            "name": "publicInputsHash",
+            "type": "bytes32"
+          },
+          {
+            "name": "proof",
+            "type": "bytes"
+          }
+        ]
+      },
+      {
+        "name": "index",
+        "type": "uint256"
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
     "name": "signerOf",
     "inputs": [
       {
@@ -1810,6 +2056,16 @@ export const settlementAbi = [
   },
   {
     "type": "error",
+    "name": "NoVenue",
+    "inputs": [
+      {
+        "name": "venue",
+        "type": "address"
+      }
+    ]
+  },
+  {
+    "type": "error",
     "name": "NotAwarded",
     "inputs": [
       {
@@ -2544,6 +2800,1203 @@ export const tableVerifierAbi = [
       {
         "name": "wordCount",
         "type": "uint256"
+      }
+    ]
+  }
+] as const
+
+export const rollupsAbi = [
+  {
+    "type": "function",
+    "name": "CLEANABLE_AFTER",
+    "inputs": [],
+    "outputs": [
+      {
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "clean",
+    "inputs": [
+      {
+        "name": "keys",
+        "type": "tuple[]",
+        "components": [
+          {
+            "name": "executor",
+            "type": "address"
+          },
+          {
+            "name": "actionHash",
+            "type": "bytes32"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "stateRoot",
+            "type": "bytes32"
+          },
+          {
+            "name": "blockNumber",
+            "type": "uint64"
+          }
+        ]
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "createProxy",
+    "inputs": [
+      {
+        "name": "original",
+        "type": "address"
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "executeCall",
+    "inputs": [
+      {
+        "name": "source",
+        "type": "address"
+      },
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes"
+      }
+    ],
+    "stateMutability": "payable"
+  },
+  {
+    "type": "function",
+    "name": "executeL2TX",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "account",
+        "type": "address"
+      },
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes"
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "lookup",
+    "inputs": [
+      {
+        "name": "source",
+        "type": "address"
+      },
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "originOf",
+    "inputs": [
+      {
+        "name": "proxy",
+        "type": "address"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "original",
+        "type": "address"
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "post",
+    "inputs": [
+      {
+        "name": "digest",
+        "type": "bytes32"
+      },
+      {
+        "name": "table",
+        "type": "bytes"
+      },
+      {
+        "name": "proofs",
+        "type": "tuple[]",
+        "components": [
+          {
+            "name": "verifier",
+            "type": "address"
+          },
+          {
+            "name": "programId",
+            "type": "bytes32"
+          },
+          {
+            "name": "publicInputsHash",
+            "type": "bytes32"
+          },
+          {
+            "name": "proof",
+            "type": "bytes"
+          }
+        ]
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "proxyOf",
+    "inputs": [
+      {
+        "name": "original",
+        "type": "address"
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "proxy",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "publicInputsHash",
+    "inputs": [
+      {
+        "name": "table",
+        "type": "bytes"
+      },
+      {
+        "name": "verifier",
+        "type": "address"
+      },
+      {
+        "name": "programId",
+        "type": "bytes32"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes32"
+      }
+    ],
+    "stateMutability": "pure"
+  },
+  {
+    "type": "function",
+    "name": "register",
+    "inputs": [
+      {
+        "name": "owner",
+        "type": "address"
+      },
+      {
+        "name": "verifier",
+        "type": "address"
+      },
+      {
+        "name": "programId",
+        "type": "bytes32"
+      },
+      {
+        "name": "stateRoot",
+        "type": "bytes32"
+      },
+      {
+        "name": "nativeToken",
+        "type": "bool"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "rollupCount",
+    "inputs": [],
+    "outputs": [
+      {
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "rollupOf",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "owner",
+            "type": "address"
+          },
+          {
+            "name": "nativeToken",
+            "type": "bool"
+          },
+          {
+            "name": "verifier",
+            "type": "address"
+          },
+          {
+            "name": "programId",
+            "type": "bytes32"
+          },
+          {
+            "name": "stateRoot",
+            "type": "bytes32"
+          },
+          {
+            "name": "balanceWei",
+            "type": "uint128"
+          }
+        ]
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "function",
+    "name": "runScope",
+    "inputs": [
+      {
+        "name": "scope",
+        "type": "uint256"
+      },
+      {
+        "name": "entering",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "runTry",
+    "inputs": [
+      {
+        "name": "action",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "bytes"
+      }
+    ],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "setOwner",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "owner",
+        "type": "address"
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "setProgram",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "verifier",
+        "type": "address"
+      },
+      {
+        "name": "programId",
+        "type": "bytes32"
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "setRoot",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "stateRoot",
+        "type": "bytes32"
+      }
+    ],
+    "outputs": [],
+    "stateMutability": "nonpayable"
+  },
+  {
+    "type": "function",
+    "name": "tryCall",
+    "inputs": [
+      {
+        "name": "destination",
+        "type": "address"
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ],
+    "outputs": [
+      {
+        "name": "ok",
+        "type": "bool"
+      },
+      {
+        "name": "result",
+        "type": "bytes"
+      }
+    ],
+    "stateMutability": "payable"
+  },
+  {
+    "type": "function",
+    "name": "waiting",
+    "inputs": [
+      {
+        "name": "key",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "executor",
+            "type": "address"
+          },
+          {
+            "name": "actionHash",
+            "type": "bytes32"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "stateRoot",
+            "type": "bytes32"
+          },
+          {
+            "name": "blockNumber",
+            "type": "uint64"
+          }
+        ]
+      }
+    ],
+    "outputs": [
+      {
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "view"
+  },
+  {
+    "type": "event",
+    "name": "Consumed",
+    "inputs": [
+      {
+        "name": "actionHash",
+        "type": "bytes32",
+        "indexed": true
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      },
+      {
+        "name": "rootBefore",
+        "type": "bytes32",
+        "indexed": false
+      },
+      {
+        "name": "rootAfter",
+        "type": "bytes32",
+        "indexed": false
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "OwnerSet",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      },
+      {
+        "name": "owner",
+        "type": "address",
+        "indexed": false
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "ProgramSet",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      },
+      {
+        "name": "verifier",
+        "type": "address",
+        "indexed": false
+      },
+      {
+        "name": "programId",
+        "type": "bytes32",
+        "indexed": false
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "ProxyCreated",
+    "inputs": [
+      {
+        "name": "proxy",
+        "type": "address",
+        "indexed": true
+      },
+      {
+        "name": "original",
+        "type": "address",
+        "indexed": true
+      },
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "Recorded",
+    "inputs": [
+      {
+        "name": "digest",
+        "type": "bytes32",
+        "indexed": true
+      },
+      {
+        "name": "recorder",
+        "type": "address",
+        "indexed": true
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "Registered",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      },
+      {
+        "name": "owner",
+        "type": "address",
+        "indexed": false
+      },
+      {
+        "name": "verifier",
+        "type": "address",
+        "indexed": false
+      },
+      {
+        "name": "programId",
+        "type": "bytes32",
+        "indexed": false
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "event",
+    "name": "RootSet",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64",
+        "indexed": true
+      },
+      {
+        "name": "stateRoot",
+        "type": "bytes32",
+        "indexed": false
+      }
+    ],
+    "anonymous": false
+  },
+  {
+    "type": "error",
+    "name": "Answered",
+    "inputs": [
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "BadAnswer",
+    "inputs": [
+      {
+        "name": "next",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "BadEntry",
+    "inputs": [
+      {
+        "name": "entry",
+        "type": "uint256"
+      },
+      {
+        "name": "fault",
+        "type": "uint8"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "BadPrograms",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "BadRoot",
+    "inputs": [
+      {
+        "name": "root",
+        "type": "bytes32"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "Busy",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "CallFailed",
+    "inputs": [
+      {
+        "name": "data",
+        "type": "bytes"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "FailedCall",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "InsufficientBalance",
+    "inputs": [
+      {
+        "name": "balance",
+        "type": "uint256"
+      },
+      {
+        "name": "needed",
+        "type": "uint256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "MissingEntry",
+    "inputs": [
+      {
+        "name": "action",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      },
+      {
+        "name": "executor",
+        "type": "address"
+      },
+      {
+        "name": "stateRoot",
+        "type": "bytes32"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "NativeToken",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "NotCanonical",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "NotOldEnough",
+    "inputs": [
+      {
+        "name": "blockNumber",
+        "type": "uint64"
+      },
+      {
+        "name": "cleanableFrom",
+        "type": "uint256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "NotOwner",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "caller",
+        "type": "address"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "NotProxy",
+    "inputs": [
+      {
+        "name": "caller",
+        "type": "address"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "OnlySelf",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "OutOfGas",
+    "inputs": []
+  },
+  {
+    "type": "error",
+    "name": "ProofInvalid",
+    "inputs": [
+      {
+        "name": "verifier",
+        "type": "address"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "RollupBalance",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "balanceWei",
+        "type": "uint256"
+      },
+      {
+        "name": "etherDelta",
+        "type": "int256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "SafeCastOverflowedUintDowncast",
+    "inputs": [
+      {
+        "name": "bits",
+        "type": "uint8"
+      },
+      {
+        "name": "value",
+        "type": "uint256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "ScopeReverted",
+    "inputs": [
+      {
+        "name": "next",
+        "type": "tuple",
+        "components": [
+          {
+            "name": "actionType",
+            "type": "uint8"
+          },
+          {
+            "name": "rollupId",
+            "type": "uint64"
+          },
+          {
+            "name": "destination",
+            "type": "address"
+          },
+          {
+            "name": "value",
+            "type": "uint128"
+          },
+          {
+            "name": "data",
+            "type": "bytes"
+          },
+          {
+            "name": "failed",
+            "type": "bool"
+          },
+          {
+            "name": "sourceAddress",
+            "type": "address"
+          },
+          {
+            "name": "sourceRollup",
+            "type": "uint64"
+          },
+          {
+            "name": "scope",
+            "type": "uint256"
+          }
+        ]
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "UnknownRollup",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongBlock",
+    "inputs": [
+      {
+        "name": "firstBlock",
+        "type": "uint64"
+      },
+      {
+        "name": "lastBlock",
+        "type": "uint64"
+      },
+      {
+        "name": "blockNumber",
+        "type": "uint256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongContext",
+    "inputs": [
+      {
+        "name": "chainId",
+        "type": "uint256"
+      },
+      {
+        "name": "venue",
+        "type": "address"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongDigest",
+    "inputs": [
+      {
+        "name": "expected",
+        "type": "bytes32"
+      },
+      {
+        "name": "actual",
+        "type": "bytes32"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongParent",
+    "inputs": [
+      {
+        "name": "expected",
+        "type": "bytes32"
+      },
+      {
+        "name": "actual",
+        "type": "bytes32"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongProgram",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "verifier",
+        "type": "address"
+      },
+      {
+        "name": "programId",
+        "type": "bytes32"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongProof",
+    "inputs": [
+      {
+        "name": "proof",
+        "type": "uint256"
+      }
+    ]
+  },
+  {
+    "type": "error",
+    "name": "WrongRoot",
+    "inputs": [
+      {
+        "name": "rollupId",
+        "type": "uint64"
+      },
+      {
+        "name": "expected",
+        "type": "bytes32"
+      },
+      {
+        "name": "actual",
+        "type": "bytes32"
       }
     ]
   }

@@ -3,9 +3,11 @@
  * neither has an owner. Nothing is ever upgraded: another deployment is another market.
  *
  *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER]
+ *         [--rollups]
  *
  * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is
- * deployed too. Prints where everything is, as JSON.
+ * deployed too, `--rollups` asks for a registry of rollups and the account that posts and calls in
+ * one transaction. Prints where everything is, as JSON; null for what was not asked for.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -151,9 +153,33 @@ export async function deployVerifier(
   return deployArtifact(rpcUrl, privateKey, 'TableVerifier', verifierConstructorArgs(key))
 }
 
+/** Where tables go: addresses in lower case. */
+export type RollupsDeployment = {
+  /** The registry, which is the venue of its tables. */
+  readonly rollups: Address
+  /** The code an account takes on (EIP-7702) to post a table and consume it at once. */
+  readonly batchAccount: Address
+  /** Block of the registry: nothing happened to it before. */
+  readonly blockNumber: bigint
+}
+
+/**
+ * Deploys a registry of rollups, and `BatchAccount`. Nobody owns either; a rollup is registered by
+ * whoever likes to.
+ * @param rpcUrl JSON-RPC over HTTP.
+ * @param privateKey Pays for the deployment; has no rights afterwards.
+ * @throws When the node cannot be reached.
+ */
+export async function deployRollups(rpcUrl: string, privateKey: Hex): Promise<RollupsDeployment> {
+  const { address, blockNumber } = await deployArtifact(rpcUrl, privateKey, 'Rollups', [])
+  const batch = await deployArtifact(rpcUrl, privateKey, 'BatchAccount', [])
+  return { rollups: address, batchAccount: batch.address, blockNumber }
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const text = { type: 'string' } as const
-  const options = { 'rpc-url': text, 'key-file': text, windows: text, shape: text }
+  const rollups = { type: 'boolean' } as const
+  const options = { 'rpc-url': text, 'key-file': text, windows: text, shape: text, rollups }
   const { values } = parseArgs({ args: [...args], options })
   const { 'rpc-url': rpcUrl, 'key-file': keyFile } = values
   if (!rpcUrl || !keyFile) throw new Error('--rpc-url and --key-file are needed')
@@ -162,11 +188,18 @@ async function main(args: readonly string[]): Promise<void> {
   const windows = values.windows
     ? (JSON.parse(await readFile(values.windows, 'utf8')) as Windows)
     : defaultWindows
-  const market = await deploy(rpcUrl, `0x${digits}`, windows)
-  const verifier = values.shape
-    ? (await deployVerifier(rpcUrl, `0x${digits}`, values.shape)).address
-    : null
-  console.log(JSON.stringify({ ...market, blockNumber: Number(market.blockNumber), verifier }))
+  const key: Hex = `0x${digits}`
+  const market = await deploy(rpcUrl, key, windows)
+  const verifier = values.shape ? await deployVerifier(rpcUrl, key, values.shape) : null
+  const registry = values.rollups ? await deployRollups(rpcUrl, key) : null
+  const places = {
+    ...market,
+    blockNumber: Number(market.blockNumber),
+    verifier: verifier?.address ?? null,
+    rollups: registry?.rollups ?? null,
+    batchAccount: registry?.batchAccount ?? null,
+  }
+  console.log(JSON.stringify(places))
 }
 
 if (import.meta.main) {

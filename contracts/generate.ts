@@ -18,6 +18,7 @@ const contracts: readonly { name: string; file: string }[] = [
   { name: 'IVerifier', file: 'IVerifier' },
   { name: 'IPayeeVerifier', file: 'IVerifier' },
   { name: 'TableVerifier', file: 'TableVerifier' },
+  { name: 'Rollups', file: 'Rollups' },
 ]
 
 const header = `/**

@@ -47,6 +47,7 @@ function meaningOf({ eventName, args, transactionHash }: SettlementLog): Meaning
       return { accounts: [builder], events }
     }
     case 'Claimed': {
+      // A claim, or a post (rule P6): what it added (rule C3); the gas is no pay.
       const [builder, prover] = [lower(args.builder), lower(args.prover)]
       const { nonce, payWei } = args
       const event = { kind: 'paid', builder, prover, nonce, payWei, transactionHash } as const

@@ -1,7 +1,7 @@
 /**
- * Settings: one TOML file, flags and environment, read by one table of keys. Home of smol-toml. A
- * flag wins over the environment, that over the file, that over the default. All that is wrong is
- * reported at once, with its place.
+ * Settings: one TOML file (or JSON, when its name says so), flags and environment, read by one
+ * table of keys. Home of smol-toml. A flag wins over the environment, that over the file, that over
+ * the default. All that is wrong is reported at once, with its place.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -200,7 +200,9 @@ function findFile(given: string | undefined, sources: Sources, problems: string[
 
 function readFile(keys: Keys, file: string, found: Found, problems: string[]): void {
   const lines = readFileSync(file, 'utf8').split(/\r?\n/)
-  const table = parseAll(lines, file, problems)
+  const table = file.endsWith('.json')
+    ? parseJson(lines, file, problems)
+    : parseAll(lines, file, problems)
   for (const [name, value] of Object.entries(table)) {
     const text = `${file}:${lineOf(lines, name)}`
     const key = keys[name]
@@ -230,6 +232,18 @@ function parseAll(lines: readonly string[], file: string, problems: string[]) {
       if ((left[error.line - 1] ?? '') === '') break
       left[error.line - 1] = ''
     }
+  }
+  return {}
+}
+
+/** The same settings as one JSON object: what another program writes. */
+function parseJson(lines: readonly string[], file: string, problems: string[]): object {
+  try {
+    const read: unknown = JSON.parse(lines.join('\n'))
+    if (typeof read === 'object' && read !== null && !Array.isArray(read)) return read
+    problems.push(`${file} must hold one JSON object.`)
+  } catch (error) {
+    problems.push(`${file} is not JSON: ${(error as Error).message}.`)
   }
   return {}
 }

@@ -86,7 +86,7 @@ export class Disputes {
   }
 
   /**
-   * Slashes a prover once block time reaches `atS`, unless a receipt or a claim came in the
+   * Slashes a prover once block time reaches `atS`, unless a receipt, a post or a claim came in the
    * meantime. A prover that committed a proof is only challenged by the first call: then it has its
    * time to claim, and the second call decides.
    * @param isOwed Asked when the time has come: false if a receipt was signed after all.

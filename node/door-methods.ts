@@ -7,6 +7,7 @@ import type { Address, Domain, Hex } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
 import type { Chain } from './chain.ts'
 import type { Clock } from './clock.ts'
+import { evidenceOf } from './door-evidence.ts'
 import { type Call, RpcError, rpcCodes } from './door-rpc.ts'
 import * as field from './door-schema.ts'
 import { badParams, readParams } from './door-schema.ts'
@@ -93,6 +94,7 @@ export function createMethods(ports: MethodPorts): Call {
       wantedList: (params: Given) => wantedList(ports, params),
       proof: (params: Given) => proofOf(ports, wantedOf(ports, readParams(params, { wantedId }))),
       waitProof: (params: Given, signal: AbortSignal) => waitProof(ports, params, signal),
+      evidence: (params: Given) => evidence(ports, params),
       job: (params: Given) => job(ports, params),
       status: without(() => status(ports)),
       deposit: (params: Given, signal: AbortSignal) => deposit(ports, params, signal),
@@ -160,16 +162,20 @@ function wantedList({ wanted }: MethodPorts, params: Given) {
   return { total: all.length, wanted: all.slice(0, limit).map(wantedLine) }
 }
 
-async function proofOf({ wanted }: MethodPorts, record: WantedRecord) {
-  const { wantedId, status, failure, delivery } = record
+/** The delivery of a wanted proof. @throws RpcError when there is none. */
+function deliveryOf({ wantedId, status, failure, delivery, terms }: WantedRecord) {
   if (status === 'failed') {
     const message = failure?.message ?? 'there will be no proof'
     throw new RpcError(rpcCodes.failed, message, { code: failure?.code ?? 'FAILED', wantedId })
   }
-  if (!delivery) {
-    const message = `not ready: ${wantedId} is due at ${record.terms.dueAt} (ms since the Unix epoch)`
-    throw new RpcError(rpcCodes.notReady, message, { code: 'NOT_READY', wantedId })
-  }
+  if (delivery) return delivery
+  const message = `not ready: ${wantedId} is due at ${terms.dueAt} (ms since the Unix epoch)`
+  throw new RpcError(rpcCodes.notReady, message, { code: 'NOT_READY', wantedId })
+}
+
+async function proofOf({ wanted }: MethodPorts, record: WantedRecord) {
+  const { wantedId } = record
+  const delivery = deliveryOf(record)
   const proof = await wanted.proof(wantedId)
   // Stored with sync before its receipt is signed; only a damaged or pruned folder lacks it.
   if (!proof) throw new Error(`the proof of ${wantedId} is missing from the store`)
@@ -188,6 +194,13 @@ async function waitProof(ports: MethodPorts, params: Given, signal: AbortSignal)
   const record = wantedOf(ports, of)
   await ports.wanted.wait(record.wantedId, timeoutMs, signal)
   return proofOf(ports, record)
+}
+
+/** What `Settlement` takes to pay for the proof in the transaction that uses it. */
+async function evidence(ports: MethodPorts, params: Given) {
+  const record = wantedOf(ports, readParams(params, { wantedId }))
+  const signed = evidenceOf(ports.market, record, deliveryOf(record))
+  return { wantedId: record.wantedId, ...signed, proof: (await proofOf(ports, record)).proof }
 }
 
 function job({ market }: MethodPorts, params: Given) {

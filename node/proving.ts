@@ -224,9 +224,9 @@ export class Proving {
   }
 
   /**
-   * Whether the chain has paid or slashed us for this builder and nonce before (rule D6): a builder
-   * that repeats a forgotten nonce would get its proof for nothing. A chain that does not answer
-   * counts as yes.
+   * Whether the chain has paid us, by a post too, or slashed us for this builder and nonce before
+   * (rule D6): a builder that repeats a forgotten nonce would get its proof for nothing. A chain
+   * that does not answer counts as yes.
    */
   #isResolved({ builder, nonce }: ProofRequest): Promise<boolean> {
     const { chain, signer, log } = this.#ports

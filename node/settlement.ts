@@ -6,7 +6,7 @@ import type { PublicClient } from 'viem'
 import { decodeErrorResult, decodeFunctionData } from 'viem/utils'
 import { bondsAbi, settlementAbi } from '#contracts/abi'
 import { unpackReceipts } from '#protocol/packing'
-import type { Address, Hex, Id } from '#protocol/schema'
+import type { Address, Hex, Id, Receipt } from '#protocol/schema'
 import { type Dropped, type DropReason, dropped, type Intent, type Need } from './intents.ts'
 
 /** The two ledgers of `Bonds`, as its `Role` numbers them. */
@@ -31,6 +31,15 @@ export type Account = {
 }
 /** What names a receipt's bit on chain. */
 export type Debt = { readonly builder: Address; readonly prover: Address; readonly nonce: bigint }
+/** A receipt's bit, and what the receipt says. wei. */
+export type Claimable = Pick<Receipt, keyof Debt | 'payWei'>
+/** What is unusual about a resolved debt; zeros for a receipt that its prover settled. wei. */
+export type Dues = {
+  readonly paidWei: bigint
+  readonly owedWei: bigint
+  /** A post, a claim or a better receipt may still show that more is due. */
+  readonly unasked: boolean
+}
 
 const lower = (address: string): Address => address.toLowerCase() as Address
 
@@ -73,14 +82,14 @@ export class Settlement {
     return BigInt(signer) === 0n ? null : lower(signer)
   }
 
-  /** Whether a receipt, a claim or a slash has settled this. */
+  /** Whether a receipt, a post, a claim or a slash has settled this. */
   isResolved({ builder, prover, nonce }: Debt): Promise<boolean> {
     const args = [builder, prover, nonce] as const
     return this.client.readContract({ ...this.#settlement, functionName: 'isResolved', args })
   }
 
-  /** What a resolved debt still owes, and whether a claim may still show that more is due. */
-  dues({ builder, prover, nonce }: Debt): Promise<{ owedWei: bigint; unasked: boolean }> {
+  /** What a resolved debt was paid and still owes, and whether more may be shown to be due. */
+  dues({ builder, prover, nonce }: Debt): Promise<Dues> {
     const args = [builder, prover, nonce] as const
     return this.client.readContract({ ...this.#settlement, functionName: 'duesOf', args })
   }
@@ -128,12 +137,19 @@ export class Settlement {
     }
   }
 
+  /** Whether settling this receipt would pay or protect its prover: open, or more would come. */
+  async isPayable(receipt: Claimable): Promise<boolean> {
+    return !(await this.isResolved(receipt)) || (await this.restWei(receipt)) > 0n
+  }
+
   /**
-   * Whether settling this receipt would pay or protect its prover: open, or owed since an empty
-   * escrow.
+   * What settling a receipt would add to what its prover has been paid, once the nonce is resolved:
+   * what an empty escrow left owed, or what a post or another's receipt left out (rule P6). wei.
    */
-  async isPayable(debt: Debt): Promise<boolean> {
-    return !(await this.isResolved(debt)) || (await this.dues(debt)).owedWei > 0n
+  async restWei(receipt: Claimable): Promise<bigint> {
+    const { paidWei, owedWei, unasked } = await this.dues(receipt)
+    const betterWei = unasked ? receipt.payWei - paidWei : 0n
+    return betterWei > owedWei ? betterWei : owedWei
   }
 
   async #stake(account: Address, role: Role, at: object): Promise<Holding> {

@@ -134,7 +134,7 @@ export class Settling {
     return waiting
   }
 
-  /** Leaves out what the chain has settled already, and what a builder still cannot pay. */
+  /** Leaves out what the chain has paid in full (rule P6), and what a builder still cannot pay. */
   async #worthSending(candidates: readonly Waiting[], now: number): Promise<Waiting[]> {
     const { settlement } = this.#options
     const members: Waiting[] = []
@@ -144,12 +144,15 @@ export class Settling {
     for (const [i, waiting] of candidates.entries()) {
       const { message } = waiting.receipt
       if (!resolved[i]) members.push(waiting)
-      else if ((await settlement.dues(message)).owedWei === 0n) {
+      else if ((await settlement.restWei(message)) === 0n) {
         await this.#forget(waiting, dropped('resolved'))
       } else if (await this.#hasMoney(message)) members.push(waiting)
       else if (now > message.deliveredAt + OWED_FOR_MS) {
         await this.#forget(waiting, dropped('unpaid', 'the builder did not come back in a week'))
-      } else waiting.heldUntil = now + OWED_AFTER_MS
+      } else {
+        waiting.ended.resolve(dropped('unpaid'))
+        waiting.heldUntil = now + OWED_AFTER_MS
+      }
     }
     return members
   }
@@ -199,7 +202,7 @@ export class Settling {
   }
 
   async #conclude({ members }: Batch, sent: Sent): Promise<void> {
-    const { log, now } = this.#options
+    const { log, now, settlement } = this.#options
     if (sent.kind === 'dropped') {
       if (sent.reason === 'resolved') for (const each of members) await this.#forget(each, sent)
       else if (sent.reason !== 'closed') {
@@ -214,10 +217,13 @@ export class Settling {
       const key = keyOf(message)
       const payWei = paid.get(key)
       const code = refused.get(key)
-      if (payWei !== undefined && payWei >= message.payWei) await this.#forget(waiting, sent)
-      else if (payWei !== undefined || code === NOTHING_TO_PAY_FROM) {
+      const isPaid = payWei !== undefined
+      // Less than it says is all of it where a post had paid the most part (rule P6).
+      if (isPaid && (payWei >= message.payWei || (await settlement.restWei(message)) === 0n))
+        await this.#forget(waiting, sent)
+      else if (isPaid || code === NOTHING_TO_PAY_FROM) {
         log.warn('a receipt was not paid in full', { ...message, paidWei: payWei ?? 0n })
-        waiting.ended.resolve(payWei === undefined ? dropped('unpaid') : sent)
+        waiting.ended.resolve(isPaid ? sent : dropped('unpaid'))
         this.#release(waiting, now() + OWED_AFTER_MS)
       } else if (code === BAD_SIGNATURE) {
         log.error('a receipt has a bad signature', { requestId: message.requestId })

@@ -55,7 +55,8 @@ function check({ proof: bytes, programId, publicInputsHash, payee }: Check): boo
   const key = keys.get(programId)
   const proof = decodeProof(bytes)
   if (key === undefined || proof === null) return false
-  if (proof.words.length !== key.wordCount || proof.payee !== payee) return false
+  const count = proof.words.length
+  if (count === 0 || count > key.wordCount || proof.payee !== payee) return false
   const { kd, signals } = statementOf(proof)
   if (kd !== publicInputsHash) return false
   const [constant, ...coefficients] = key.ic

@@ -53,9 +53,8 @@ export type WantedStart = {
   deliveredAt: number | null
   payWei: bigint | null
   defaulted: boolean
-  /** What the chain did. */
-  /** `payWei` is null when a claim was paid while this node was down. */
-  paid: { readonly payWei: bigint | null; readonly transactionHash: Hex } | null
+  /** What the chain did: all that was paid, and the first transaction that paid (rule P6). */
+  paid: { readonly payWei: bigint; readonly transactionHash: Hex } | null
   slashed: { readonly bondWei: bigint; readonly transactionHash: Hex } | null
 }
 
@@ -182,9 +181,6 @@ export function recordEvent(request: WantedRequest, event: MarketEvent, now: num
     case 'defaulted':
       if (start) start.defaulted = true
       break
-    case 'paid':
-      if (start) start.paid = { payWei: event.payWei, transactionHash: event.transactionHash }
-      break
     case 'slashed':
       if (start) start.slashed = { bondWei: event.bondWei, transactionHash: event.transactionHash }
       break
@@ -193,14 +189,15 @@ export function recordEvent(request: WantedRequest, event: MarketEvent, now: num
       request.endedAt ??= now
       break
     default:
-      // Turns, silence and what concerns other nodes: seen at the door's events, not kept.
+      // Turns, silence and what concerns other nodes: seen at the door's events, not kept. A
+      // payment may be a part of several: `recordJob` has their sum.
       break
   }
 }
 
 /**
- * Brings a request in step with the market after a restart: what happened while nobody wrote it
- * down.
+ * Brings a request in step with the market: after a restart, what happened while nobody wrote it
+ * down; when something was paid, all that has been.
  */
 export function recordJob(request: WantedRequest, job: Job, now: number): void {
   const award = job.award?.message
@@ -218,10 +215,10 @@ export function recordJob(request: WantedRequest, job: Job, now: number): void {
       entry.deliveredAt = receipt.message.deliveredAt
       entry.payWei = receipt.message.payWei
     }
-    const transactionHash = resolution?.transactionHash
-    if (resolution?.kind === 'paid' && transactionHash)
-      entry.paid ??= { payWei: entry.payWei, transactionHash }
-    else if (transactionHash) entry.slashed ??= { bondWei, transactionHash }
+    if (!resolution) continue
+    const { kind, payWei, transactionHash } = resolution
+    if (kind === 'paid') entry.paid = { payWei, transactionHash }
+    else entry.slashed ??= { bondWei, transactionHash }
   }
   if (!job.outcome) return
   request.outcome = job.outcome

@@ -192,6 +192,7 @@ export class WantedProofs {
     const request = record?.requests.find(({ requestId }) => requestId === event.requestId)
     if (!record || !request) return
     recordEvent(request, event, this.#ports.clock.now())
+    if (event.kind === 'paid') this.#catchUp(record, request)
     this.#count(event, request)
     this.#takeDelivery(record)
     if (event.kind === 'ended' || event.kind === 'turn-missed') this.#lookLater(record)
@@ -235,7 +236,7 @@ export class WantedProofs {
     return record
   }
 
-  /** Brings one request in step with what the market remembers after a restart. */
+  /** Brings one request in step with what the market remembers. */
   #catchUp(record: WantedRecord, request: WantedRequest): void {
     const { market, clock } = this.#ports
     const job = market.job(request.requestId)

@@ -245,8 +245,8 @@ export class Bidder {
     if (pursuit?.stage !== 'proved' || pursuit.provedAt === null) return
     const { dueAt } = job.request.message
     const resolution = job.obligations.get(this.#self)?.resolution
-    // Paid less than it is owed (a receipt nobody asked for, settled by the builder itself), it
-    // still claims.
+    // Paid less than it is owed (a receipt nobody asked for, settled by the builder itself; a late
+    // post), it still claims (rule D5).
     const owedWei = this.#owedWei(job, pursuit, dueAt)
     if (resolution && (resolution.kind === 'slashed' || resolution.payWei >= owedWei)) {
       pursuit.stage = 'over'

@@ -8,7 +8,6 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { poseidon2 } from 'poseidon-lite/poseidon2'
 import { poseidon4 } from 'poseidon-lite/poseidon4'
 import { poseidon5 } from 'poseidon-lite/poseidon5'
-import { poseidon6 } from 'poseidon-lite/poseidon6'
 import { poseidon11 } from 'poseidon-lite/poseidon11'
 import { poseidon15 } from 'poseidon-lite/poseidon15'
 import type { Hex } from './schema.ts'
@@ -28,7 +27,6 @@ const poseidons = new Map<number, (inputs: bigint[]) => bigint>([
   [2, poseidon2],
   [4, poseidon4],
   [5, poseidon5],
-  [6, poseidon6],
   [11, poseidon11],
   [15, poseidon15],
 ])
@@ -36,7 +34,7 @@ const poseidons = new Map<number, (inputs: bigint[]) => bigint>([
 /**
  * Poseidon over BN254 with the constants circomlib uses (x^5, 8 full rounds).
  *
- * @param inputs Words; 2, 4, 5, 6, 11 or 15 of them.
+ * @param inputs Words; 2, 4, 5, 11 or 15 of them.
  * @throws RangeError for another count, which is a bug of the caller.
  */
 export function poseidon(inputs: readonly bigint[]): bigint {
@@ -74,3 +72,6 @@ export function tagWord(name: string): bigint {
 
 /** `bytes` as lower-case hex with prefix. */
 export const toHex = (bytes: Uint8Array): Hex => `0x${bytesToHex(bytes)}`
+
+/** The bytes of a hex text with prefix. @throws Error for anything else. */
+export const fromHex = (text: Hex): Uint8Array => hexToBytes(text.slice(2))

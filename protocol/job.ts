@@ -27,17 +27,22 @@ import type { Params } from './params.ts'
 import { ignore, reject } from './refusals.ts'
 import type { Address, Award, Hex, Id } from './schema.ts'
 
+/** What the chain did with an obligation: all it was paid, or that its prover was slashed. wei. */
+export type Resolution = {
+  readonly kind: 'paid' | 'slashed'
+  readonly payWei: bigint
+  /** The first that paid anything, or the slash. */
+  readonly transactionHash: Hex
+  /** Where several transactions paid (rule P6): what each added. wei. */
+  readonly parts?: Readonly<Record<Hex, bigint>>
+}
+
 /** One start: what a prover owes, and what became of it. */
 export type Obligation = {
   readonly start: SignedStart
   notice: SignedNotice | null
   receipt: SignedReceipt | null
-  /** What the chain did last: the transaction that paid or slashed it, and what was paid. */
-  resolution: {
-    readonly kind: 'paid' | 'slashed'
-    readonly payWei: bigint
-    readonly transactionHash: Hex
-  } | null
+  resolution: Resolution | null
 }
 
 export type Job = {
@@ -255,15 +260,29 @@ export const repeated = (first: { readonly id: Id }, second: { readonly id: Id }
 export const isDelivered = (job: Job): boolean =>
   [...job.obligations.values()].some(({ receipt }) => receipt !== null)
 
-/** Records what the chain did with one prover's obligation; a payment settles the job. */
-export function resolve(
-  job: Job,
-  prover: Address,
-  resolution: NonNullable<Obligation['resolution']>,
-): void {
+/**
+ * Records what the chain did with one prover's obligation; a payment settles the job. Returns
+ * whether that is news: not where it was announced before, or adds nothing to what was paid.
+ */
+export function resolve(job: Job, prover: Address, resolution: Resolution): boolean {
   const obligation = job.obligations.get(prover)
-  if (obligation) obligation.resolution = resolution
+  const known = obligation?.resolution ?? null
+  const sum = addUp(known, resolution)
+  if (obligation) obligation.resolution = sum
   if (resolution.kind === 'paid' && job.outcome !== 'settled') job.outcome = 'settled'
+  return known?.kind !== sum.kind || known.payWei !== sum.payWei
+}
+
+/** Post, receipts and claim may each add a part (rules P6, C3); told again, one counts once. */
+function addUp(known: Resolution | null, next: Resolution): Resolution {
+  if (known?.kind !== 'paid' || known.payWei === 0n || next.kind !== 'paid') return next
+  if (next.payWei === 0n) return known
+  const { transactionHash } = known
+  const parts: Record<Hex, bigint> = { ...(known.parts ?? { [transactionHash]: known.payWei }) }
+  parts[next.transactionHash] = next.payWei
+  const amounts = Object.values(parts)
+  if (amounts.length === 1) return next
+  return { kind: 'paid', payWei: amounts.reduce((a, b) => a + b), transactionHash, parts }
 }
 
 /** When a started prover has promised its proof, ms since the Unix epoch (rule P2). */

@@ -1,285 +1,213 @@
 /**
- * The ledger rollup: accounts with a key, a balance and a nonce in a Poseidon Merkle tree, and the
- * one thing that happens to it, a cross-rollup call that debits an account here and credits one on
- * another ledger.
+ * The ledger rollup: what an action does to its ledgers.
  *
- * `checkCall` states, in plain code, what the circuit proves of an entry. States are immutable: a
- * call returns the ledgers after it and shares what did not change.
+ * `applyAction` is the rollup's state function: the rules of `ledger-calls.ts` over the whole
+ * state. `ledger-check.ts` applies the same rules to the accounts of a witness, which is what the
+ * circuit proves. An entry has two slots: its first delta's account *acts*, and an account of this
+ * or the other rollup may be *credited*.
  */
-import { type EddsaKey, type EddsaSignature, signEddsa, verifyEddsa } from './eddsa.ts'
-import { poseidon, toHex } from './field.ts'
-import { CALL_TYPE, type Entry, type LedgerCall, type TableContext } from './table.ts'
+import type { EddsaSignature } from './eddsa.ts'
+import {
+  type Actor,
+  type LedgerContext,
+  type LedgerRefusal,
+  type Outcome,
+  outcomeOf,
+} from './ledger-calls.ts'
+import {
+  type Account,
+  accountAddress,
+  accountIndex,
+  BALANCE_LIMIT,
+  type Ledger,
+  type Ledgers,
+  type Place,
+  placeOf,
+  push,
+  rootOf,
+  withAccount,
+} from './ledger-tree.ts'
+import type { Hex } from './schema.ts'
+import { type Action, type StateDelta, ZERO_HASH } from './table.ts'
+import { type Message, messageHash } from './words.ts'
 
-export type Account = {
-  /** Whose signature moves its money. */
-  readonly key: EddsaKey
-  /** Below 2^96. */
-  readonly balanceWei: bigint
-  /** Calls the account has made; below 2^64. */
-  readonly nonce: bigint
+/** The account that acts: with what the entry does not say. */
+export type ActingWitness = Place & {
+  /** Hash of the pending calls, without the one that the action makes or answers. */
+  readonly pending: bigint
+  /** Amount of the call, or of the pending one that is answered; 0 for `balance()`. Wei. */
+  readonly amountWei: bigint
+  /** Of an L2TX; else null. */
+  readonly signature: EddsaSignature | null
 }
 
-/** A node of the account tree. An absent subtree is null; its hash depends on its height alone. */
-type Tree =
-  | { readonly hash: bigint; readonly account: Account }
-  | { readonly hash: bigint; readonly left: Tree | null; readonly right: Tree | null }
-
-/** One rollup's state. Make it with `createLedger`. */
-export type Ledger = {
-  readonly rollup: bigint
-  /** The tree has 2^depth places for accounts; at most 32. */
-  readonly depth: number
-  readonly tree: Tree | null
+/** The account that is credited; in a send within one rollup as it is once the sender paid. */
+export type CreditedWitness = Place & {
+  /** Hash of its rollup's pending calls. In a send within one rollup 0: the other slot has it. */
+  readonly pending: bigint
+  /** Address of the account that pays, as an integer. */
+  readonly from: bigint
 }
 
-/** The rollups of one application, by id. */
-export type Ledgers = ReadonlyMap<bigint, Ledger>
+/** What a prover must know beside the entry. A slot is null when the entry does not need it. */
+export type EntryWitness = {
+  readonly acting: ActingWitness | null
+  readonly credited: CreditedWitness | null
+}
+
+/** What an action did. */
+export type LedgerStep = {
+  readonly ledgers: Ledgers
+  readonly deltas: readonly StateDelta[]
+  readonly next: Action
+  readonly witness: EntryWitness
+}
 
 /**
- * What a prover must know of one call besides its entry: both accounts before it, and their paths.
- */
-export type CallWitness = {
-  readonly source: Account
-  /** Hashes beside the path, from the leaf up. */
-  readonly sourceSiblings: readonly bigint[]
-  readonly destination: Account
-  readonly destinationSiblings: readonly bigint[]
-  readonly signature: EddsaSignature
-}
-
-/** Why a call cannot be applied, or an entry not be proven. */
-export type CallRefusal =
-  | 'unknown-rollup'
-  | 'same-rollup'
-  | 'unknown-account'
-  | 'wrong-nonce'
-  | 'insufficient-balance'
-  | 'balance-overflow'
-  | 'wrong-signature'
-  | 'wrong-root'
-  | 'wrong-delta'
-  | 'out-of-range'
-
-/** Chain and venue a signature is bound to. */
-export type CallDomain = Pick<TableContext, 'chainId' | 'venue'>
-
-const BALANCE_LIMIT = 1n << 96n
-const NONCE_LIMIT = (1n << 64n) - 1n
-const MAX_DEPTH = 32
-/**
- * First input of the signed message: the ASCII name as a big-endian integer, so that it fits the
- * field.
- */
-const CALL_TAG = BigInt(toHex(new TextEncoder().encode('proofwire/call/1')))
-
-/** Hash of a subtree without accounts, by height; the place of one account is 0. */
-const emptyHashes: bigint[] = [0n]
-while (emptyHashes.length <= MAX_DEPTH) {
-  const below = emptyHashes.at(-1)!
-  emptyHashes.push(poseidon([below, below]))
-}
-
-const hashOf = (tree: Tree | null, height: number) => tree?.hash ?? emptyHashes[height]!
-
-const leafHash = ({ key, balanceWei, nonce }: Account): bigint =>
-  poseidon([key[0], key[1], balanceWei, nonce])
-
-/**
- * A ledger with these accounts.
+ * Applies an action to the ledgers. Those given are unchanged. Never throws on an action that does
+ * not fit the state.
  *
- * @param accounts By index, below 2^depth.
- * @throws RangeError for a depth outside 1 to 32 or an index that does not fit.
+ * @param signature Of an L2TX: see `signTransaction`.
  */
-export function createLedger(
-  rollup: bigint,
-  depth: number,
-  accounts: Iterable<readonly [index: number, account: Account]>,
-): Ledger {
-  if (depth < 1 || depth > MAX_DEPTH) throw new RangeError(`depth ${depth} is not in 1 to 32`)
-  let tree: Tree | null = null
-  for (const [index, account] of accounts) {
-    if (!fits(index, depth)) throw new RangeError(`account ${index} does not fit depth ${depth}`)
-    tree = withAccount(tree, depth, index, account)
-  }
-  return { rollup, depth, tree }
-}
-
-const fits = (index: number, depth: number) =>
-  Number.isInteger(index) && index >= 0 && index < 2 ** depth
-
-/** Bit `level` of an index, without 32-bit surprises. */
-const bitOf = (index: number, level: number) => Math.floor(index / 2 ** level) % 2
-
-const children = (tree: Tree | null): readonly [Tree | null, Tree | null] =>
-  tree !== null && 'left' in tree ? [tree.left, tree.right] : [null, null]
-
-function withAccount(tree: Tree | null, height: number, index: number, account: Account): Tree {
-  if (height === 0) return { hash: leafHash(account), account }
-  let [left, right] = children(tree)
-  if (bitOf(index, height - 1) === 1) right = withAccount(right, height - 1, index, account)
-  else left = withAccount(left, height - 1, index, account)
-  const hash = poseidon([hashOf(left, height - 1), hashOf(right, height - 1)])
-  return { hash, left, right }
-}
-
-/** The state root. */
-export const rootOf = (ledger: Ledger): bigint => hashOf(ledger.tree, ledger.depth)
-
-/** The account at `index`, or null if there is none. */
-export function accountOf(ledger: Ledger, index: number): Account | null {
-  return fits(index, ledger.depth) ? walk(ledger, index).account : null
-}
-
-/** The account at `index` and the hashes beside its path, from the leaf up. */
-function walk(ledger: Ledger, index: number): { account: Account | null; siblings: bigint[] } {
-  const siblings: bigint[] = []
-  let tree = ledger.tree
-  for (let height = ledger.depth - 1; height >= 0; height--) {
-    const [left, right] = children(tree)
-    const turn = bitOf(index, height) === 1
-    siblings.unshift(hashOf(turn ? left : right, height))
-    tree = turn ? right : left
-  }
-  return { account: tree !== null && 'account' in tree ? tree.account : null, siblings }
-}
-
-/** What the sender signs: chain, venue and the whole action. */
-function callMessage({ chainId, venue }: CallDomain, call: LedgerCall): bigint {
-  return poseidon([
-    CALL_TAG,
-    BigInt(chainId),
-    BigInt(venue),
-    CALL_TYPE,
-    call.sourceRollup,
-    BigInt(call.sourceAccount),
-    call.destinationRollup,
-    BigInt(call.destinationAccount),
-    call.valueWei,
-    call.nonce,
-    call.data,
-  ])
-}
-
-/** Signs a call. Deterministic: the same secret and call give the same signature. */
-export const signCall = (
-  secret: Uint8Array,
-  domain: CallDomain,
-  call: LedgerCall,
-): EddsaSignature => signEddsa(secret, callMessage(domain, call))
-
-/**
- * Applies a signed call: the ledgers after it, the entry that records it, and the witness that
- * proves the entry. The ledgers given are unchanged. Never throws on a call that does not fit the
- * state.
- */
-export function applyCall(
+export function applyAction(
   ledgers: Ledgers,
-  domain: CallDomain,
-  call: LedgerCall,
-  signature: EddsaSignature,
-): { ledgers: Ledgers; entry: Entry; witness: CallWitness } | CallRefusal {
-  if (call.sourceRollup === call.destinationRollup) return 'same-rollup'
-  const from = ledgers.get(call.sourceRollup)
-  const to = ledgers.get(call.destinationRollup)
-  if (from === undefined || to === undefined) return 'unknown-rollup'
-  if (!fits(call.sourceAccount, from.depth)) return 'unknown-account'
-  if (!fits(call.destinationAccount, to.depth)) return 'unknown-account'
-  const { account: source, siblings: sourceSiblings } = walk(from, call.sourceAccount)
-  const { account: destination, siblings: destinationSiblings } = walk(to, call.destinationAccount)
-  if (source === null || destination === null) return 'unknown-account'
-  const witness = { source, sourceSiblings, destination, destinationSiblings, signature }
-  const refusal = checkTransfer(domain, call, witness)
-  if (refusal !== null) return refusal
-  const [sourceAfter, destinationAfter] = accountsAfter(call, witness)
-  const fromAfter = replace(from, call.sourceAccount, sourceAfter)
-  const toAfter = replace(to, call.destinationAccount, destinationAfter)
-  const entry: Entry = {
-    ...call,
-    sourceBefore: rootOf(from),
-    sourceAfter: rootOf(fromAfter),
-    destinationBefore: rootOf(to),
-    destinationAfter: rootOf(toAfter),
-    sourceDeltaWei: -call.valueWei,
-    destinationDeltaWei: call.valueWei,
+  context: LedgerContext,
+  action: Action,
+  signature: EddsaSignature | null = null,
+): LedgerStep | LedgerRefusal {
+  const ledger = ledgers.get(action.rollupId)
+  if (ledger === undefined) return 'unknown-rollup'
+  // Its answer would come back to the rollup that gives it.
+  if (action.sourceRollup === ledger.rollup) return 'wrong-action'
+  const actor = actorOf(ledger, action, signature)
+  if (typeof actor === 'string') return actor
+  const outcome = outcomeOf(context, action, actor)
+  if (typeof outcome === 'string') return outcome
+  const pending = outcome.pending === 'pop' ? ledger.pending!.below : ledger.pending
+  const acting: ActingWitness = {
+    ...actor,
+    pending: pending?.hash ?? 0n,
+    amountWei: outcome.amountWei,
+    signature: action.actionType === 'L2TX' ? signature : null,
   }
-  const after = new Map(ledgers).set(from.rollup, fromAfter).set(to.rollup, toAfter)
-  return { ledgers: after, entry, witness }
+  const paid: Ledger = {
+    ...withAccount(ledger, actor.index, outcome.after),
+    pending:
+      outcome.pending === 'push'
+        ? push(pending, { account: actor.index, amountWei: outcome.amountWei })
+        : pending,
+  }
+  const after = new Map(ledgers).set(ledger.rollup, paid)
+  const step = { ledgers: after, next: outcome.next, acting, from: rootOf(ledger) }
+  return outcome.transfer === null
+    ? finish(step, ledger.rollup, outcome.etherDelta)
+    : transfer(step, ledger.rollup, outcome, outcome.transfer)
 }
 
-const replace = (ledger: Ledger, index: number, account: Account): Ledger => ({
-  ...ledger,
-  tree: withAccount(ledger.tree, ledger.depth, index, account),
-})
-
-const accountsAfter = (call: LedgerCall, { source, destination }: CallWitness) =>
-  [
-    { ...source, balanceWei: source.balanceWei - call.valueWei, nonce: source.nonce + 1n },
-    { ...destination, balanceWei: destination.balanceWei + call.valueWei },
-  ] as const
-
-const below = (value: bigint, limit: bigint) => value >= 0n && value < limit
-
-/** The rules of a call that need no tree. */
-function checkTransfer(
-  domain: CallDomain,
-  call: LedgerCall,
-  witness: CallWitness,
-): CallRefusal | null {
-  const { source, destination } = witness
-  if (!below(call.valueWei, BALANCE_LIMIT) || !below(call.nonce, NONCE_LIMIT)) return 'out-of-range'
-  if (!below(call.data, 1n << 248n)) return 'out-of-range'
-  for (const account of [source, destination]) {
-    if (!below(account.balanceWei, BALANCE_LIMIT)) return 'out-of-range'
-  }
-  for (const rollup of [call.sourceRollup, call.destinationRollup]) {
-    if (rollup === 0n || !below(rollup, 1n << 64n)) return 'out-of-range'
-  }
-  if (call.nonce !== source.nonce) return 'wrong-nonce'
-  if (call.valueWei > source.balanceWei) return 'insufficient-balance'
-  if (call.valueWei + destination.balanceWei >= BALANCE_LIMIT) return 'balance-overflow'
-  const signed = verifyEddsa(source.key, callMessage(domain, call), witness.signature)
-  return signed ? null : 'wrong-signature'
+/** Whose account acts: the callee's, or the one whose pending call is answered. */
+function actorOf(
+  ledger: Ledger,
+  action: Action,
+  signature: EddsaSignature | null,
+): (Place & Actor) | LedgerRefusal {
+  const { pending } = ledger
+  const isAnswer = action.actionType === 'RESULT'
+  if (isAnswer && pending === null) return 'nothing-pending'
+  const index =
+    isAnswer && pending !== null ? pending.account : accountIndex(action.destination, ledger.depth)
+  const place = index === null ? null : placeOf(ledger, index)
+  if (place === null) return 'unknown-account'
+  return { ...place, amountWei: isAnswer && pending !== null ? pending.amountWei : 0n, signature }
 }
 
-/** The root above `leaf` at `index` with these siblings. */
-function rootAbove(leaf: bigint, index: number, siblings: readonly bigint[]): bigint {
-  return siblings.reduce(
-    (hash, sibling, level) => poseidon(bitOf(index, level) ? [sibling, hash] : [hash, sibling]),
-    leaf,
-  )
+type HalfStep = Pick<LedgerStep, 'ledgers' | 'next'> & {
+  readonly acting: ActingWitness
+  /** Root of the acting ledger before it. */
+  readonly from: Hex
+}
+
+function finish(
+  { ledgers, next, acting, from }: HalfStep,
+  rollup: bigint,
+  etherDelta: bigint,
+  sent: Hex = ZERO_HASH,
+): LedgerStep {
+  const delta: StateDelta = {
+    rollupId: rollup,
+    rootBefore: from,
+    rootAfter: rootOf(ledgers.get(rollup)!),
+    etherDelta,
+    sent,
+    received: ZERO_HASH,
+  }
+  return { ledgers, deltas: [delta], next, witness: { acting, credited: null } }
+}
+
+/** The second half of a send, on this ledger or another one. */
+function transfer(
+  step: HalfStep,
+  rollup: bigint,
+  { amountWei, etherDelta }: Outcome,
+  { rollup: toRollup, to }: NonNullable<Outcome['transfer']>,
+): LedgerStep | LedgerRefusal {
+  const from = accountAddress(step.acting.index)
+  const target = creditMessage(step.ledgers, {
+    sourceRollup: rollup,
+    source: from,
+    destinationRollup: toRollup,
+    destination: accountAddress(to),
+    valueWei: amountWei,
+  })
+  if (typeof target === 'string') return target
+  const { ledgers, delta, credited } = target
+  if (rollup === toRollup) {
+    const { deltas, ...done } = finish({ ...step, ledgers }, rollup, etherDelta)
+    const witness = { acting: step.acting, credited: { ...credited, pending: 0n } }
+    return { ...done, deltas, witness }
+  }
+  const { deltas, ...done } = finish({ ...step, ledgers }, rollup, etherDelta, delta.received)
+  return { ...done, deltas: [...deltas, delta], witness: { acting: step.acting, credited } }
+}
+
+/** What a message did to the ledger that receives it. */
+export type LedgerCredit = {
+  readonly ledgers: Ledgers
+  /** The second delta of the entry whose first one sends the message. */
+  readonly delta: StateDelta
+  readonly credited: CreditedWitness
 }
 
 /**
- * Whether the witness proves the entry: everything the circuit demands of it. Null if so.
- *
- * @param depth Of the circuit's trees. Takes about 20 ms at depth 16: hashes and a signature in
- *   plain JavaScript.
+ * Credits an account with what another rollup sends it, whatever program speaks for that rollup.
+ * The ledgers given are unchanged.
  */
-export function checkCall(
-  domain: CallDomain,
-  depth: number,
-  entry: Entry,
-  witness: CallWitness,
-): CallRefusal | null {
-  const { source, destination, sourceSiblings, destinationSiblings } = witness
-  if (entry.sourceRollup === entry.destinationRollup) return 'same-rollup'
-  if (!fits(entry.sourceAccount, depth) || !fits(entry.destinationAccount, depth)) {
-    return 'unknown-account'
+export function creditMessage(ledgers: Ledgers, message: Message): LedgerCredit | LedgerRefusal {
+  const ledger = ledgers.get(message.destinationRollup)
+  if (ledger === undefined) return 'unknown-rollup'
+  const index = accountIndex(message.destination, ledger.depth)
+  const place = index === null ? null : placeOf(ledger, index)
+  if (place === null) return 'unknown-account'
+  const after = creditedAccount(place.account, message.valueWei)
+  if (typeof after === 'string') return after
+  const paid = withAccount(ledger, place.index, after)
+  const delta: StateDelta = {
+    rollupId: ledger.rollup,
+    rootBefore: rootOf(ledger),
+    rootAfter: rootOf(paid),
+    etherDelta: message.valueWei,
+    sent: ZERO_HASH,
+    received: messageHash(message),
   }
-  if (sourceSiblings.length !== depth || destinationSiblings.length !== depth) return 'wrong-root'
-  if (entry.sourceDeltaWei !== -entry.valueWei) return 'wrong-delta'
-  if (entry.destinationDeltaWei !== entry.valueWei) return 'wrong-delta'
-  const refusal = checkTransfer(domain, entry, witness)
-  if (refusal !== null) return refusal
-  const [sourceAfter, destinationAfter] = accountsAfter(entry, witness)
-  const claims = [
-    [source, entry.sourceAccount, sourceSiblings, entry.sourceBefore],
-    [sourceAfter, entry.sourceAccount, sourceSiblings, entry.sourceAfter],
-    [destination, entry.destinationAccount, destinationSiblings, entry.destinationBefore],
-    [destinationAfter, entry.destinationAccount, destinationSiblings, entry.destinationAfter],
-  ] as const
-  const wrong = claims.some(
-    ([account, index, siblings, root]) => rootAbove(leafHash(account), index, siblings) !== root,
-  )
-  return wrong ? 'wrong-root' : null
+  const credited = { ...place, pending: ledger.pending?.hash ?? 0n, from: BigInt(message.source) }
+  return { ledgers: new Map(ledgers).set(ledger.rollup, paid), delta, credited }
+}
+
+/** An account with more on it. */
+export function creditedAccount(account: Account, amountWei: bigint): Account | LedgerRefusal {
+  const { balanceWei } = account
+  for (const wei of [balanceWei, amountWei]) {
+    if (wei < 0n || wei >= BALANCE_LIMIT) return 'out-of-range'
+  }
+  if (balanceWei + amountWei >= BALANCE_LIMIT) return 'balance-overflow'
+  return { ...account, balanceWei: balanceWei + amountWei }
 }

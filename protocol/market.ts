@@ -346,7 +346,8 @@ export class Market {
     const of = { requestId: request.id, prover, transactionHash }
     return this.#ofJob(request.id, (job) => {
       const payWei = event.kind === 'paid' ? event.payWei : 0n
-      resolve(job, prover, { kind: event.kind, payWei, transactionHash })
+      const isNews = resolve(job, prover, { kind: event.kind, payWei, transactionHash })
+      if (!isNews) return null
       if (event.kind === 'paid') this.#announce({ kind: 'paid', payWei: event.payWei, ...of })
       else this.#announce({ kind: 'slashed', bondWei: event.bondWei, ...of })
       if (job.outcome) this.#emit({ kind: 'wake', requestId: job.id, at: this.#forgetAt(job) })

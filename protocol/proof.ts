@@ -4,7 +4,8 @@
  * A proof is `payee(20) ‖ p(32) ‖ a, b, c (8 × 32) ‖ word count u16 ‖ words (32 each)`, integers
  * big-endian and points in the order of the EVM's pairing (EIP-197: imaginary part first). It
  * carries the words themselves, because a verifier that is only shown their hash cannot evaluate
- * them.
+ * them: the words of the table and no more, however many its circuit has room for. The words a
+ * circuit has beyond them are zero, which changes neither their value nor the challenge.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js'
@@ -18,7 +19,8 @@ import {
   wordsToBytes,
 } from './field.ts'
 import type { Address, Hex } from './schema.ts'
-import { challenge, evaluate, MAX_ENTRIES, publicInputsHash, wordCount } from './table.ts'
+import { MAX_ENTRIES } from './table.ts'
+import { challenge, evaluate, publicInputsHash, wordCount } from './words.ts'
 
 /** x and y of a point of G1. Both zero: the point at infinity. */
 export type G1 = readonly [bigint, bigint]
@@ -28,11 +30,12 @@ export type G2 = readonly [bigint, bigint, bigint, bigint]
 export type TableProof = {
   /** Who is paid for it: part of the challenge. */
   readonly payee: Address
-  /** Poseidon digest of the words, public signal 0. */
+  /** Poseidon digest of the words padded to the circuit, public signal 0. */
   readonly p: bigint
   readonly a: G1
   readonly b: G2
   readonly c: G1
+  /** Of the table, not padded; at most the circuit's `wordCount`. */
   readonly words: readonly bigint[]
 }
 

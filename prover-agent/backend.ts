@@ -2,6 +2,8 @@
 import type { Address, Hex } from '#protocol/schema'
 
 export type ProofJob = {
+  /** With `programId` what the proof's words name as the program that answers. */
+  readonly verifier: Address
   readonly programId: Hex
   /** The builder's inputs (`protocol/inputs.ts`), already checked against the request. */
   readonly inputs: Uint8Array

@@ -158,12 +158,12 @@ const SAMPLE_LIMIT_MS = 600_000
  */
 export async function measure(options: MeasureOptions): Promise<number[]> {
   const { backend, sample, payee, elapsedMs, verify, onProof, signal } = options
-  const { programId, inputs } = sample
+  const { verifier, programId, inputs } = sample
   const took: number[] = []
   while (took.length < options.count) {
     const deadlineAt = Date.now() + SAMPLE_LIMIT_MS
     const beganMs = elapsedMs()
-    const proof = await backend.prove({ programId, inputs, payee, deadlineAt }, signal)
+    const proof = await backend.prove({ verifier, programId, inputs, payee, deadlineAt }, signal)
     const ms = Math.max(1, Math.ceil(elapsedMs() - beganMs))
     if (!(await verify(proof, programId, sample.publicInputsHash, payee))) {
       const what = `a proof made by ${backend.name} does not verify`

@@ -61,7 +61,7 @@ const isFinal = (code: BackendErrorCode): boolean =>
 
 /**
  * Why these inputs are not the request's or cannot be proven; null if they can. A program that is
- * none of our circuits must prove exactly the entries of its table, unpadded.
+ * none of our circuits must have room for exactly the entries of its table.
  */
 export function checkJob(inputs: Uint8Array, request: ProofRequest): string | null {
   if (shapeOf(request.programId) !== null) return checkInputs(inputs, request)
@@ -129,12 +129,12 @@ async function attemptProof(
   signal: AbortSignal,
 ): Promise<Uint8Array | BackendError> {
   const { backend, clock, elapsedMs, attemptLimitMs, log } = ports
-  const { programId, publicInputsHash, builder, nonce } = request
+  const { verifier, programId, publicInputsHash, builder, nonce } = request
   const deadlineAt = Math.min(uselessAt, clock.now() + attemptLimitMs)
   const beganMs = elapsedMs()
   let proof: Uint8Array
   try {
-    proof = await backend.prove({ programId, inputs, payee, deadlineAt }, signal)
+    proof = await backend.prove({ verifier, programId, inputs, payee, deadlineAt }, signal)
   } catch (error) {
     return error instanceof BackendError
       ? error

@@ -1,15 +1,19 @@
 /**
- * A statement to measure a backend with: one call between two ledgers, made from fixed secrets, so
- * that every machine proves the same.
+ * A statement to measure a backend with: a signed send from one ledger to another and, where the
+ * circuit has room, another one; made from fixed secrets, so that every machine proves the same.
  */
 import { eddsaKey } from '#protocol/eddsa'
 import { encodeInputs } from '#protocol/inputs'
-import { applyCall, createLedger, signCall } from '#protocol/ledger'
-import type { Address, Hex } from '#protocol/schema'
-import { type LedgerCall, publicInputsHash, tableWords } from '#protocol/table'
+import { applyAction } from '#protocol/ledger'
+import { encodeSend, signTransaction } from '#protocol/ledger-calls'
+import { accountAddress, createLedger, type Ledgers } from '#protocol/ledger-tree'
+import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
+import { type Action, L1, type Table, ZERO_HASH } from '#protocol/table'
+import { publicInputsHash, tableWords } from '#protocol/words'
 import { type ShapeName, shapes } from './circuits/shapes.ts'
 
 export type Sample = {
+  readonly verifier: Address
   readonly programId: Hex
   /** In the program's own unit, as a request would say it. */
   readonly work: bigint
@@ -18,34 +22,55 @@ export type Sample = {
 }
 
 const SECRET = new Uint8Array(32).fill(7)
-const VENUE: Address = `0x${'5a'.repeat(20)}`
-const EXECUTOR: Address = `0x${'00'.repeat(20)}`
+const VERIFIER: Address = `0x${'7e'.repeat(20)}`
+const ACCOUNT = 3
+const context = {
+  chainId: 1,
+  venue: `0x${'5a'.repeat(20)}`,
+  executor: ZERO_ADDRESS,
+  firstBlock: 1,
+  lastBlock: 1,
+  parentHash: ZERO_HASH,
+} as const
 
-/** The sample of a shape: a full account tree path each side, one signature. */
+/** The sample of a shape: in every entry two paths and a signature. */
 export function sampleOf(name: ShapeName): Sample {
-  const { depth, entries, programId } = shapes[name]
+  const { depth, entries: count, programId } = shapes[name]
   const account = { key: eddsaKey(SECRET), balanceWei: 10n ** 18n, nonce: 0n }
-  const ledgers = new Map(
-    [1n, 2n].map((rollup) => [rollup, createLedger(rollup, depth, [[3, account]])]),
+  const rollups = [1n, 2n]
+  let ledgers: Ledgers = new Map(
+    rollups.map((rollup) => [rollup, createLedger(rollup, depth, [[ACCOUNT, account]])]),
   )
-  const domain = { chainId: 1, venue: VENUE }
-  const call: LedgerCall = {
-    sourceRollup: 1n,
-    sourceAccount: 3,
-    destinationRollup: 2n,
-    destinationAccount: 3,
-    valueWei: 10n ** 15n,
-    nonce: 0n,
-    data: 0n,
+  const entries: Table['entries'][number][] = []
+  const witnesses = []
+  for (let nonce = 0n; nonce < count; nonce++) {
+    const action = transaction(encodeSend(2n, ACCOUNT, 10n ** 15n))
+    const signed = { rollup: 1n, account: ACCOUNT, data: action.data, nonce }
+    const step = applyAction(ledgers, context, action, signTransaction(SECRET, context, signed))
+    if (typeof step === 'string') throw new Error(`the sample's call is refused: ${step}`)
+    ledgers = step.ledgers
+    entries.push({ deltas: step.deltas, action, next: step.next })
+    witnesses.push(step.witness)
   }
-  const applied = applyCall(ledgers, domain, call, signCall(SECRET, domain, call))
-  if (typeof applied === 'string') throw new Error(`the sample's call is refused: ${applied}`)
-  const context = { ...domain, executor: EXECUTOR, firstBlock: 1, lastBlock: 1 }
-  const table = { ...context, entries: [applied.entry] }
+  const program = { verifier: VERIFIER, programId }
+  const programs = rollups.map((rollupId) => ({ rollupId, ...program }))
+  const table: Table = { ...context, programs, entries }
   return {
-    programId,
-    work: BigInt(entries),
-    inputs: encodeInputs({ table, depth, witnesses: [applied.witness] }),
-    publicInputsHash: publicInputsHash(tableWords(table, entries)),
+    ...program,
+    work: BigInt(count),
+    inputs: encodeInputs({ table, depth, witnesses }),
+    publicInputsHash: publicInputsHash(tableWords(table, program)),
   }
 }
+
+const transaction = (data: Hex): Action => ({
+  actionType: 'L2TX',
+  rollupId: 1n,
+  destination: accountAddress(ACCOUNT),
+  value: 0n,
+  data,
+  failed: false,
+  sourceAddress: ZERO_ADDRESS,
+  sourceRollup: L1,
+  scope: [],
+})

@@ -54,31 +54,40 @@ const vitest = (project: string): Step => ({
   count: vitestCounts,
 })
 
-function allSteps(): readonly Step[] {
+/** The steps, in rows; those of a row use one core each and run side by side. */
+function allSteps(): readonly (readonly Step[])[] {
   const node = process.execPath
+  const forge: Step = {
+    name: 'forge',
+    what: 'test/contracts, with forge',
+    command: [foundryBinary('forge'), 'test', '--color', 'never'],
+    environment: forgeEnvironment(),
+    count: forgeCounts,
+  }
   return [
-    { name: 'types', what: 'tsc', command: [node, bin('typescript/bin/tsc'), '--noEmit'] },
-    {
-      name: 'style',
-      what: 'biome',
-      command: [node, bin('@biomejs/biome/bin/biome'), 'check', '.'],
-    },
-    {
-      name: 'abi',
-      what: 'contracts/abi.ts is what the sources give',
-      command: [node, 'contracts/generate.ts', '--check'],
-    },
-    vitest('unit'),
-    {
-      name: 'forge',
-      what: 'test/contracts, with forge',
-      command: [foundryBinary('forge'), 'test', '--color', 'never'],
-      environment: forgeEnvironment(),
-      count: forgeCounts,
-    },
-    { name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] },
-    vitest('sim'),
-    vitest('e2e'),
+    [
+      { name: 'types', what: 'tsc', command: [node, bin('typescript/bin/tsc'), '--noEmit'] },
+      {
+        name: 'style',
+        what: 'biome',
+        command: [node, bin('@biomejs/biome/bin/biome'), 'check', '.'],
+      },
+    ],
+    [
+      {
+        name: 'abi',
+        what: 'contracts/abi.ts is what the sources give',
+        command: [node, 'contracts/generate.ts', '--check'],
+      },
+    ],
+    [vitest('unit')],
+    [forge],
+    [
+      { name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] },
+      vitest('sim'),
+    ],
+    [vitest('tables')],
+    [vitest('e2e')],
   ]
 }
 
@@ -119,7 +128,8 @@ async function run(step: Step): Promise<Counts & { readonly line: string }> {
   return { passed, failed, line: step.count ? `${line}: ${passed} passed, ${failed} failed` : line }
 }
 
-const steps = allSteps()
+const rows = allSteps()
+const steps = rows.flat()
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !steps.some((step) => step.name === name))
 if (unknown.length > 0) {
@@ -130,8 +140,9 @@ if (unknown.length > 0) {
 }
 await mkdir(join(root, 'build'), { recursive: true })
 const done: Awaited<ReturnType<typeof run>>[] = []
-for (const step of steps) {
-  if (asked.length === 0 || asked.includes(step.name)) done.push(await run(step))
+for (const row of rows) {
+  const chosen = row.filter(({ name }) => asked.length === 0 || asked.includes(name))
+  done.push(...(await Promise.all(chosen.map(run))))
 }
 const sum = (key: keyof Counts): number => done.reduce((total, step) => total + step[key], 0)
 console.log(`\n${done.map(({ line }) => line).join('\n')}\n`)

@@ -99,8 +99,9 @@ export function createCommandBackend(options: CommandOptions): Backend {
   }
 }
 
-async function writeJob(directory: string, { programId, payee, deadlineAt, inputs }: ProofJob) {
-  const job = { version: 1, programId, payee, deadlineAt, inputs: 'inputs.bin' }
+async function writeJob(directory: string, { inputs, ...terms }: ProofJob) {
+  const { verifier, programId, payee, deadlineAt } = terms
+  const job = { version: 2, verifier, programId, payee, deadlineAt, inputs: 'inputs.bin' }
   await writeFile(join(directory, 'inputs.bin'), inputs)
   await writeFile(join(directory, 'job.json'), `${JSON.stringify(job, null, 2)}\n`)
 }

@@ -11,6 +11,7 @@ import { createSnarkjsBackend } from './snarkjs.ts'
 
 type JobFile = {
   readonly version: number
+  readonly verifier: Address
   readonly programId: Hex
   readonly payee: Address
   readonly deadlineAt: number
@@ -27,8 +28,8 @@ const cancelled = new AbortController()
 process.once('SIGTERM', () => cancelled.abort())
 
 const job = JSON.parse(await readFile('job.json', 'utf8')) as JobFile
-if (job.version !== 1) {
-  console.error(`job.json has version ${job.version}; this program knows version 1`)
+if (job.version !== 2) {
+  console.error(`job.json has version ${job.version}; this program knows version 2`)
   process.exit(2)
 }
 const backend = createSnarkjsBackend({ shapes: shapeNames })

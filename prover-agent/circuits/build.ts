@@ -13,7 +13,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseVerificationKey, programId } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
-import { wordCount } from '#protocol/table'
+import { wordCount } from '#protocol/words'
 import { ROOT, type ShapeName, shapeFiles, shapeNames, shapes } from './shapes.ts'
 
 /** What `meta.json` says of a built shape. */

@@ -15,7 +15,7 @@ import {
   type VerificationKey,
 } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
-import type { Shape } from '#protocol/table'
+import type { Shape } from '#protocol/words'
 
 export type ShapeName = 'tiny' | 'n1d16'
 
@@ -31,18 +31,18 @@ export type ShapeInfo = Shape & {
 /** `tiny` is for tests and development networks: 16 accounts a rollup. `n1d16` holds 65,536. */
 export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   tiny: {
-    entries: 1,
+    entries: 2,
     depth: 4,
-    programId: '0x790b795da897f88aec123f8f2c0cd63da0900c42d485b0b2c9d0a17586e5703b',
-    zkeySha256: '887c8598c83a6795419984d0282add37e3082d6fec4c4b15a4c11ab7ac720d08',
-    verificationKeySha256: 'dc96f3025b02552f12b080eb6c018af4dc86614f94676365c5b43eadb50fe77f',
+    programId: '0x945b6821c9276e2cfd3cf6e9c6ab8558260aa26f6c274f592cd077e66badfbe3',
+    zkeySha256: '250a9d1e46cf7db7ec36a1cb45f627d8107dacf28004121f66f48ae99aae8dc8',
+    verificationKeySha256: '940122f240aa972e67e661ef0f5489e3dc0643a2b4eaf4f9ebc5666a6ca05195',
   },
   n1d16: {
     entries: 1,
     depth: 16,
-    programId: '0x1022efc598f26b21de96385897cc4e171c5bc756bba4ce9ee7b9675d754785a6',
-    zkeySha256: '4145e3c64f8582b472f62d831f7e490fe9c4fefcab53441d9d835080d3641dee',
-    verificationKeySha256: '342247840e91804d9473fbf927573003bf7126052cad9d6fd835d733754eeeee',
+    programId: '0xb6607476d7f0398a5c77bc16129310f1abec2b7760568df744d7a69f3837daa6',
+    zkeySha256: '9a51801c2c5f3613e13082117b44fa47e6b268013f0b9857793f1f7ef8048201',
+    verificationKeySha256: 'd4686aa19c34e6509a1c259c9f7b6984c49fe344c5f407b7c5684c99fe45a1d7',
   },
 }
 

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** From a builder's inputs to the signals of the circuit, and back to a proof on the wire. */
+import { FIELD_ORDER } from '#protocol/field'
 import {
   decodeInputs,
   type InputsRefusal,
   type InputsTerms,
+  NO_SIGNATURE,
   checkInputs as shapeCheckInputs,
+  wordsFor,
 } from '#protocol/inputs'
-import type { CallWitness } from '#protocol/ledger'
+import type { EntryWitness } from '#protocol/ledger'
+import { readCall } from '#protocol/ledger-calls'
 import { encodeProof, type G1, type G2, statementOf } from '#protocol/proof'
-import type { Address, ProofRequest } from '#protocol/schema'
-import { poseidonDigest, type Shape, tableWords } from '#protocol/table'
+import type { Address } from '#protocol/schema'
+import type { Entry } from '#protocol/table'
+import { type ProgramName, padWords, poseidonDigest, type Shape } from '#protocol/words'
 import { shapeOf, shapes } from './shapes.ts'
 
 /**
@@ -18,7 +23,7 @@ import { shapeOf, shapes } from './shapes.ts'
  */
 export function checkInputs(
   bytes: Uint8Array,
-  request: InputsTerms & Pick<ProofRequest, 'programId'>,
+  request: InputsTerms,
 ): InputsRefusal | 'unsupported-program' | null {
   const name = shapeOf(request.programId)
   return name === null ? 'unsupported-program' : shapeCheckInputs(bytes, request, shapes[name])
@@ -35,29 +40,100 @@ type Decimals = string | readonly Decimals[]
 export type Statement = {
   readonly payee: Address
   readonly p: bigint
+  /** Of the table, not padded. */
   readonly words: readonly bigint[]
   readonly input: CircuitInput
 }
 
-/**
- * What a padding entry is given: the circuit checks its points and ranges, and nothing else. (0, 1)
- * is the neutral point of Baby Jubjub.
- */
-const padding = (depth: number): CallWitness => {
-  const account = { key: [0n, 1n], balanceWei: 0n, nonce: 0n } as const
-  const siblings = Array.from({ length: depth }, () => 0n)
-  return {
-    source: account,
-    destination: account,
-    sourceSiblings: siblings,
-    destinationSiblings: siblings,
-    signature: [0n, 1n, 0n],
-  }
-}
-
 type Values = bigint | readonly Values[]
 const decimal = (values: Values): Decimals =>
-  typeof values === 'bigint' ? String(values) : values.map(decimal)
+  typeof values === 'bigint' ? String(mod(values)) : values.map(decimal)
+const mod = (value: bigint) => ((value % FIELD_ORDER) + FIELD_ORDER) % FIELD_ORDER
+
+/** The kinds of entry and what else there is to choose, in the order of the circuit's flags. */
+export const flagNames = [
+  'deposit',
+  'balance',
+  'send',
+  'withdraw',
+  'answer',
+  'signed',
+  'tried',
+  'named',
+  'within',
+  'failed',
+] as const
+
+/** What kind of entry it is, for an account that acts. */
+function flagsOf({ action }: Entry): bigint[] {
+  const { actionType, data, rollupId, failed } = action
+  const isAnswer = actionType === 'RESULT'
+  const called = isAnswer ? null : readCall(data)
+  const flags: Readonly<Record<(typeof flagNames)[number], boolean>> = {
+    deposit: called?.name === 'deposit',
+    balance: called?.name === 'balance',
+    send: called?.name === 'send',
+    withdraw: called?.name === 'withdraw',
+    answer: isAnswer,
+    signed: actionType === 'L2TX',
+    tried: actionType === 'TRY_CALL',
+    named: called?.name === 'deposit' && data !== '0x',
+    within: called?.name === 'send' && called.rollup === rollupId,
+    failed: isAnswer && failed,
+  }
+  return flagNames.map((name) => (flags[name] ? 1n : 0n))
+}
+
+/** Who pays whom how much. Zeros where nobody is credited. */
+function paymentOf({ action, deltas }: Entry, { acting, credited }: EntryWitness) {
+  const called = acting === null || action.actionType === 'RESULT' ? null : readCall(action.data)
+  if (acting !== null && called?.name === 'send') {
+    return { from: BigInt(acting.index), to: called.to, paid: called.wei }
+  }
+  if (credited === null) return { from: 0n, to: 0n, paid: 0n }
+  const paid = deltas[1]?.etherDelta ?? 0n
+  return { from: credited.from, to: BigInt(credited.index), paid }
+}
+
+/** Nobody's account and path: for a slot that the circuit computes with and does not look at. */
+const nowhere = (depth: number) => ({
+  index: 0,
+  account: { key: [0n, 0n] as const, balanceWei: 0n, nonce: 0n },
+  siblings: Array.from({ length: depth }, () => 0n),
+  pending: 0n,
+  amountWei: 0n,
+  signature: null,
+})
+
+/** The signals of one entry; all zero for one that the circuit has room for and the table lacks. */
+function entrySignals(
+  entry: Entry | undefined,
+  witness: EntryWitness,
+  depth: number,
+): Record<string, Values> {
+  const acting = witness.acting ?? nowhere(depth)
+  const credited = witness.credited ?? nowhere(depth)
+  const isActing = entry !== undefined && witness.acting !== null
+  const isSigned = isActing && entry.action.actionType === 'L2TX'
+  return {
+    flags: isActing ? flagsOf(entry) : flagNames.map(() => 0n),
+    index: BigInt(acting.index),
+    key: acting.account.key,
+    balance: acting.account.balanceWei,
+    nonce: acting.account.nonce,
+    pending: acting.pending,
+    amount: acting.amountWei,
+    signature: (isSigned ? acting.signature : null) ?? NO_SIGNATURE,
+    siblings: acting.siblings,
+    creditedIndex: BigInt(credited.index),
+    creditedKey: credited.account.key,
+    creditedBalance: credited.account.balanceWei,
+    creditedNonce: credited.account.nonce,
+    creditedPending: credited.pending,
+    creditedSiblings: credited.siblings,
+    ...(entry === undefined ? { from: 0n, to: 0n, paid: 0n } : paymentOf(entry, witness)),
+  }
+}
 
 /**
  * The signals of a circuit of this shape, for a proof that pays `payee`. Null when the bytes are no
@@ -66,38 +142,32 @@ const decimal = (values: Values): Decimals =>
  */
 export function prepareStatement(
   bytes: Uint8Array,
+  program: ProgramName,
   payee: Address,
   shape: Shape,
 ): Statement | null {
   const inputs = decodeInputs(bytes)
   if (inputs === null || inputs.depth !== shape.depth) return null
-  if (inputs.table.entries.length > shape.entries) return null
-  const words = tableWords(inputs.table, shape.entries)
-  const p = poseidonDigest(words)
+  const { table, depth, witnesses } = inputs
+  if (table.entries.length > shape.entries) return null
+  const words = wordsFor(table, program)
+  if (words === null) return null
+  const padded = padWords(words, shape.entries)
+  const p = poseidonDigest(padded)
   const [, x, y] = statementOf({ payee, p, words }).signals
-  const witnesses = Array.from(
-    { length: shape.entries },
-    (_, index) => inputs.witnesses[index] ?? padding(shape.depth),
+  const entries = Array.from({ length: shape.entries }, (_, index) =>
+    entrySignals(table.entries[index], witnesses[index] ?? empty, depth),
   )
-  const signals: Record<string, Values> = {
-    p,
-    x,
-    y,
-    words,
-    sourceKey: witnesses.map(({ source }) => source.key),
-    sourceBalance: witnesses.map(({ source }) => source.balanceWei),
-    sourceSiblings: witnesses.map(({ sourceSiblings }) => sourceSiblings),
-    destinationKey: witnesses.map(({ destination }) => destination.key),
-    destinationBalance: witnesses.map(({ destination }) => destination.balanceWei),
-    destinationNonce: witnesses.map(({ destination }) => destination.nonce),
-    destinationSiblings: witnesses.map(({ destinationSiblings }) => destinationSiblings),
-    signature: witnesses.map(({ signature }) => signature),
-  }
-  const input = Object.fromEntries(
-    Object.entries(signals).map(([name, value]) => [name, decimal(value)]),
-  )
+  const names = Object.keys(entries[0]!)
+  const signals = [
+    ...Object.entries({ p, x, y, words: padded }),
+    ...names.map((name) => [name, entries.map((entry) => entry[name]!)] as const),
+  ]
+  const input = Object.fromEntries(signals.map(([name, value]) => [name, decimal(value)]))
   return { payee, p, words, input }
 }
+
+const empty: EntryWitness = { acting: null, credited: null }
 
 /**
  * Groth16 points as snarkjs writes them: decimal strings, real parts first, with a third

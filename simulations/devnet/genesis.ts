@@ -50,7 +50,7 @@ export const terms = {
    * Of the first job: room for a silent winner and a backup, and short enough to watch the
    * slash.
    */
-  firstDueInMs: 16_000,
+  firstDueInMs: 24_000,
   /** Of the others: provers that were called as backups may have a proof to finish before. */
   dueInMs: 30_000,
   /** All agents share this machine's processor: more of them at work on one job make each late. */

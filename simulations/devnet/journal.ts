@@ -27,7 +27,7 @@ export type Job = {
   /** The first receipt. */
   delivery: { readonly at: number; readonly prover: Address; readonly payWei: bigint } | null
   readonly slashed: Set<Address>
-  /** Transactions that paid, by prover. */
+  /** The first transaction that paid, by prover: a receipt may add to what a post paid. */
   readonly paid: Map<Address, Hex>
   outcome: JobOutcome | null
 }
@@ -68,7 +68,7 @@ export class Journal {
         job.delivery ??= { at: event.deliveredAt, prover: event.prover, payWei: event.payWei }
         break
       case 'paid':
-        job.paid.set(event.prover, event.transactionHash)
+        if (!job.paid.has(event.prover)) job.paid.set(event.prover, event.transactionHash)
         break
       case 'slashed':
         job.slashed.add(event.prover)

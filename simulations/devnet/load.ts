@@ -1,29 +1,31 @@
 /**
- * What the builder has proven: tables of an application with two ledger rollups, whose account
- * holders sign cross-rollup calls. The seed decides them; each table starts from the state the one
- * before left.
+ * Tables to be proven without any L1 contract: account holders of two ledger rollups sign
+ * transactions that pay one another. The seed decides them; each table starts from the state the
+ * one before left. `npm start` plays real transactions instead (`play.ts`); this is what tests of
+ * crashes and of bad input ask for.
  */
 import { eddsaKey } from '#protocol/eddsa'
 import { encodeInputs } from '#protocol/inputs'
-import {
-  accountOf,
-  applyCall,
-  type CallWitness,
-  createLedger,
-  type Ledgers,
-  signCall,
-} from '#protocol/ledger'
-import type { Hex } from '#protocol/schema'
+import { applyAction, type EntryWitness } from '#protocol/ledger'
+import { encodeSend, signTransaction } from '#protocol/ledger-calls'
+import { accountAddress, accountOf, createLedger, type Ledgers } from '#protocol/ledger-tree'
+import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
 import {
+  type Action,
   type Entry,
   encodeTable,
-  type LedgerCall,
-  type Shape,
+  L1,
   type Table,
   type TableContext,
   tableDigest,
+  ZERO_HASH,
 } from '#protocol/table'
+import { type ProgramName, publicInputsHash, type Shape, tableWords } from '#protocol/words'
+import { CHAIN_ID } from './chain.ts'
+import type { Wanted } from './door.ts'
+import { terms } from './genesis.ts'
+import { rpc } from './json-rpc.ts'
 
 /** A table to be proven. */
 export type Load = {
@@ -37,13 +39,15 @@ export type Load = {
 
 /** Sizes of the circuits, as `prover-agent/circuits/shapes.ts` has them. */
 export const shapes: Readonly<Record<string, Shape>> = {
-  tiny: { entries: 1, depth: 4 },
+  tiny: { entries: 2, depth: 4 },
   n1d16: { entries: 1, depth: 16 },
 }
 
 const ROLLUPS = [1n, 2n] as const
 const HOLDERS = 4
 const ETHER = 10n ** 18n
+/** How long a table stays good: a job and its wait for a block. Blocks. */
+const TABLE_BLOCKS = 64
 
 /** Makes tables, one after the other. */
 export class LoadMaker {
@@ -68,22 +72,30 @@ export class LoadMaker {
   }
 
   /**
-   * The next table, good in the given blocks. @throws when a call of ours does not apply: a bug.
+   * The next table, good in the given blocks.
+   * @param program Speaks for both rollups.
+   * @throws when a transaction of ours does not apply: a bug.
    */
-  next(context: TableContext): Load {
+  next(context: TableContext, program: ProgramName): Load {
     const entries: Entry[] = []
-    const witnesses: CallWitness[] = []
+    const witnesses: EntryWitness[] = []
     const said: string[] = []
     while (entries.length < this.#shape.entries) {
-      const { call, secret, what } = this.#draw()
-      const applied = applyCall(this.#ledgers, context, call, signCall(secret, context, call))
-      if (typeof applied === 'string') throw new Error(`the call was refused: ${applied}`)
-      this.#ledgers = applied.ledgers
-      entries.push(applied.entry)
-      witnesses.push(applied.witness)
+      const { rollup, holder, data, what } = this.#draw()
+      const account = this.#placeOf(holder)
+      const { nonce } = accountOf(this.#ledgers.get(rollup)!, account)!
+      const transaction = { rollup, account, data, nonce }
+      const signature = signTransaction(this.#secret(rollup, holder), context, transaction)
+      const action = transactionOf(rollup, account, data)
+      const step = applyAction(this.#ledgers, context, action, signature)
+      if (typeof step === 'string') throw new Error(`the transaction was refused: ${step}`)
+      this.#ledgers = step.ledgers
+      entries.push({ deltas: step.deltas, action, next: step.next })
+      witnesses.push(step.witness)
       said.push(what)
     }
-    const table: Table = { ...context, entries }
+    const programs = ROLLUPS.map((rollupId) => ({ rollupId, ...program }))
+    const table: Table = { ...context, programs, entries }
     return {
       table,
       tableDigest: tableDigest(encodeTable(table)),
@@ -93,25 +105,17 @@ export class LoadMaker {
   }
 
   /** A holder on one rollup pays one on the other a hundredth to a tenth of an ether. */
-  #draw(): { call: LedgerCall; secret: Uint8Array; what: string } {
+  #draw(): { rollup: bigint; holder: number; data: Hex; what: string } {
     const [from, to, side, hundredths] = this.#numbers()
-    const [sourceRollup, destinationRollup] = side! % 2 === 0 ? ROLLUPS : ROLLUPS.toReversed()
-    const [source, destination] = [from! % HOLDERS, to! % HOLDERS]
-    const valueWei = (BigInt(hundredths! % 10) + 1n) * (ETHER / 100n)
-    const sourceAccount = this.#placeOf(source)
-    const ledger = this.#ledgers.get(sourceRollup!)!
-    const call: LedgerCall = {
-      sourceRollup: sourceRollup!,
-      sourceAccount,
-      destinationRollup: destinationRollup!,
-      destinationAccount: this.#placeOf(destination),
-      valueWei,
-      nonce: accountOf(ledger, sourceAccount)!.nonce,
-      data: 0n,
+    const [source, destination] = side! % 2 === 0 ? ROLLUPS : ROLLUPS.toReversed()
+    const sum = (hundredths! % 10) + 1
+    const amountWei = BigInt(sum) * (ETHER / 100n)
+    return {
+      rollup: source!,
+      holder: from! % HOLDERS,
+      data: encodeSend(destination!, this.#placeOf(to! % HOLDERS), amountWei),
+      what: `${sum}/100 ether from rollup ${source} to ${destination}`,
     }
-    const [sum, way] = [(hundredths! % 10) + 1, `rollup ${sourceRollup} to ${destinationRollup}`]
-    const what = `${sum}/100 ether from ${way}`
-    return { call, secret: this.#secret(sourceRollup!, source), what }
   }
 
   /** Four bytes that depend on the seed and on how often was drawn. */
@@ -128,5 +132,49 @@ export class LoadMaker {
   /** Holders lie all over the tree, so that no two paths are alike. */
   #placeOf(holder: number): number {
     return Math.floor(((holder + 1) * 2 ** this.#shape.depth) / (HOLDERS + 1))
+  }
+}
+
+const transactionOf = (rollupId: bigint, account: number, data: Hex): Action => ({
+  actionType: 'L2TX',
+  rollupId,
+  destination: accountAddress(account),
+  value: 0n,
+  data,
+  failed: false,
+  sourceAddress: ZERO_ADDRESS,
+  sourceRollup: L1,
+  scope: [],
+})
+
+/** Where and when a table of the next job is good. */
+export async function tableContext(rpcUrl: string, venue: Address): Promise<TableContext> {
+  const firstBlock = Number(await rpc<Hex>(rpcUrl, 'eth_blockNumber'))
+  const lastBlock = firstBlock + TABLE_BLOCKS
+  const executor = ZERO_ADDRESS
+  return { chainId: CHAIN_ID, venue, executor, firstBlock, lastBlock, parentHash: ZERO_HASH }
+}
+
+/** What the builder asks for: a proof of this table, on the devnet's terms. */
+export function wantedOf(
+  { table, tableDigest, inputs }: Load,
+  of: Pick<Wanted, 'programId' | 'verifier' | 'dueInMs'> & { readonly shape: string },
+): Wanted {
+  const { entries } = shapes[of.shape]!
+  return {
+    programId: of.programId,
+    verifier: of.verifier,
+    venue: table.venue,
+    publicInputsHash: publicInputsHash(tableWords(table, of)),
+    tableDigest,
+    inputs: `0x${Buffer.from(inputs).toString('hex')}`,
+    work: entries,
+    reserveWei: terms.reserveWei.toString(),
+    bondWei: terms.bondWei.toString(),
+    latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
+    softDueInMs: terms.softDueInMs,
+    dueInMs: of.dueInMs,
+    backups: terms.backups,
+    claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
   }
 }

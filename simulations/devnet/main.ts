@@ -17,7 +17,10 @@ import { type Options, readOptions, UsageError, usage } from './options.ts'
 import { play } from './play.ts'
 import { ProcessDied, Processes } from './processes.ts'
 import { isConserved, type Money, makeReport, type Report } from './report.ts'
+import { createUser, type User } from './user.ts'
 
+/** Circuit of the rollups: the user's tables have one or two entries. */
+const SHAPE = 'tiny'
 /** How often is looked whether whoever started us is still there. ms. */
 const PARENT_LOOK_MS = 1_000
 
@@ -115,8 +118,9 @@ async function runMarket(run: Run): Promise<void> {
   const racing = <T>(work: Promise<T>): Promise<T> => Promise.race([work, rejectOn(signal)])
   const programId = await racing(build(run))
   const network = await racing(open(run, programId))
-  const { seed, shape, jobs } = options
-  const journal = await play({ network, display, seed, shape, programId, jobs, signal })
+  const user = await racing(settle(run, network, programId))
+  const { jobs } = options
+  const journal = await play({ network, user, display, jobs, signal })
   const report = await close(run, network, journal)
   if (options.report !== null) {
     await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`)
@@ -136,15 +140,15 @@ function rejectOn(signal: AbortSignal): Promise<never> {
 }
 
 /** The build says itself what it does, and nothing when all is there. */
-const build = ({ processes, options, display }: Run): Promise<Hex> =>
-  buildShape(processes, options.shape, (line) => display.say(line, 'gray'))
+const build = ({ processes, display }: Run): Promise<Hex> =>
+  buildShape(processes, SHAPE, (line) => display.say(line, 'gray'))
 
 async function open(run: Run, programId: Hex): Promise<Network> {
   const { options, folder, processes, names, display, signal } = run
-  const { seed, shape, provers } = options
+  const { seed, provers } = options
   let step = display.progress('chain and contracts: building what is missing, deploying')
   try {
-    const settings = { folder, processes, seed, shape, programId, provers, signal }
+    const settings = { folder, processes, seed, shape: SHAPE, programId, provers, signal }
     const network = await openNetwork({ ...settings, hasStalling: true }, (opening) => {
       step.done()
       display.say(`chain at ${opening.rpcUrl}, market at ${opening.market.settlement}`)
@@ -155,6 +159,22 @@ async function open(run: Run, programId: Hex): Promise<Network> {
       display.say(`${name.padEnd(10)} ${address} ${role === name ? '' : `(${role})`}`.trimEnd())
     }
     return network
+  } finally {
+    step.done()
+  }
+}
+
+/** The user's contracts and rollups. */
+async function settle(run: Run, network: Network, programId: Hex): Promise<User> {
+  const { options, folder, processes, names, display } = run
+  const { seed } = options
+  const { rpcUrl, market, deployer, user: actor, door } = network
+  const step = display.progress('rollups and L1 contracts of a user: deploying, registering')
+  try {
+    const places = { rpcUrl, market, deployer, user: actor, doorUrl: door.url }
+    const user = await createUser({ folder, processes, seed, shape: SHAPE, programId, ...places })
+    names.set(user.account, 'user')
+    return user
   } finally {
     step.done()
   }

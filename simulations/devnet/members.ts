@@ -15,6 +15,9 @@ export type Market = {
   readonly settlement: Address
   readonly bonds: Address
   readonly verifier: Address
+  /** The registry of rollups: the venue of every table. */
+  readonly rollups: Address
+  readonly batchAccount: Address
   /** Of the deployment. */
   readonly blockNumber: number
 }

@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Hex } from '#protocol/schema'
-import { createActors } from './accounts.ts'
+import { type Actor, createActors } from './accounts.ts'
 import { fund, startChain } from './chain.ts'
 import type { Door } from './door.ts'
 import { writeGenesis } from './genesis.ts'
@@ -28,6 +28,10 @@ export type NetworkOptions = Pick<
 export type Network = {
   readonly rpcUrl: string
   readonly market: Market
+  /** Pays for deployments; has no rights. */
+  readonly deployer: Actor
+  /** Whose transactions are played; has no node. */
+  readonly user: Actor
   /** The bootstrap node, the builder, the provers. */
   readonly members: readonly Member[]
   /** The builder's. */
@@ -72,11 +76,11 @@ export async function buildShape(
  */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const { folder, processes, seed, shape, provers } = options
-  const names = ['deployer', ...memberNames(provers)]
-  const [deployer, ...actors] = await createActors(seed, names, folder)
+  const names = ['deployer', 'user', ...memberNames(provers)]
+  const [deployer, user, ...actors] = await createActors(seed, names, folder)
   const { paramsFile, windowsFile } = await writeGenesis(folder)
   const rpcUrl = await startChain(processes)
-  const accounts = [deployer!, ...actors].map(({ address }) => address)
+  const accounts = [deployer!, user!, ...actors].map(({ address }) => address)
   await fund(rpcUrl, accounts)
   const keys = pathOf(`build/circuits/${shape}`)
   const market = await deploy(processes, rpcUrl, deployer!.keyFile, windowsFile, keys)
@@ -87,6 +91,8 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     running,
     rpcUrl,
     market,
+    deployer: deployer!,
+    user: user!,
     members,
     door: members[1]!.door,
     start: async (member) => {
@@ -105,7 +111,7 @@ async function deploy(
   shapeFolder: string,
 ): Promise<Market> {
   let market: Market | undefined
-  const flags = ['--rpc-url', rpcUrl, '--key-file', keyFile, '--windows', windowsFile]
+  const flags = ['--rpc-url', rpcUrl, '--key-file', keyFile, '--windows', windowsFile, '--rollups']
   const args = [pathOf('contracts/deploy.ts'), ...flags, '--shape', shapeFolder]
   await processes.run('deploy', process.execPath, args, {
     onLine: (line) => {

@@ -10,8 +10,6 @@ export type Options = {
   readonly watch: boolean
   /** File the JSON report is written to; null: none. */
   readonly report: string | null
-  /** Circuit the tables are proven with. */
-  readonly shape: string
   /** Decides every key and every table. */
   readonly seed: string
   /**
@@ -29,8 +27,7 @@ silent. Ends with a table of balances.
 
   --jobs N       jobs to run (default 8)
   --provers N    prover agents, 2 to 8, one of which stalls (default 3)
-  --shape NAME   circuit: tiny (16 accounts a rollup, default) or n1d16 (65,536)
-  --seed TEXT    decides keys and tables (default devnet)
+  --seed TEXT    decides keys and accounts (default devnet)
   --report FILE  write figures of every job and the conservation check as JSON
   --watch        stay up after the last job; Ctrl-C ends
   --keep FOLDER  keep keys, stores and logs there
@@ -41,7 +38,6 @@ silent. Ends with a table of balances.
 const MAX_JOBS = 10_000
 /** Fewer have no backup to save the stalled job; more do not fit a laptop. */
 const [MIN_PROVERS, MAX_PROVERS] = [2, 8]
-const shapes = ['tiny', 'n1d16']
 
 /** What is wrong with the command line, in the words of whoever typed it. */
 export class UsageError extends Error {}
@@ -59,15 +55,11 @@ function integer(name: string, text: string, least: number, most: number): numbe
 export function readOptions(args: readonly string[]): Options | null {
   const values = parse(args)
   if (values.help) return null
-  if (!shapes.includes(values.shape)) {
-    throw new UsageError(`--shape must be ${shapes.join(' or ')}, not "${values.shape}".`)
-  }
   return {
     jobs: integer('jobs', values.jobs, 1, MAX_JOBS),
     provers: integer('provers', values.provers, MIN_PROVERS, MAX_PROVERS),
     watch: values.watch,
     report: values.report ?? null,
-    shape: values.shape,
     seed: values.seed,
     keep: values.keep ?? null,
   }
@@ -82,7 +74,6 @@ function parse(args: readonly string[]) {
         provers: { type: 'string', default: '3' },
         watch: { type: 'boolean', default: false },
         report: { type: 'string' },
-        shape: { type: 'string', default: 'tiny' },
         seed: { type: 'string', default: 'devnet' },
         keep: { type: 'string' },
         help: { type: 'boolean', default: false },

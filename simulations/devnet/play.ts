@@ -1,46 +1,37 @@
-/** What the devnet plays: one job after the other, until all money is where it belongs. */
-import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
-import { publicInputsHash, type TableContext, tableWords } from '#protocol/table'
-import { CHAIN_ID } from './chain.ts'
+/** What the devnet plays: one transaction after the other, until all money is where it belongs. */
 import type { Display } from './display.ts'
-import type { Wanted } from './door.ts'
 import { SLASH_AFTER_MS, terms } from './genesis.ts'
-import { isClosed, isDelivered, Journal } from './journal.ts'
-import { rpc } from './json-rpc.ts'
-import { type Load, LoadMaker, shapes } from './load.ts'
+import { isClosed, Journal } from './journal.ts'
 import type { Network } from './network.ts'
 import { until } from './until.ts'
+import type { SendEvent, User } from './user.ts'
 
 export type PlayOptions = {
   readonly network: Network
+  readonly user: User
   readonly display: Display
-  readonly seed: string
-  readonly shape: string
-  readonly programId: Hex
   readonly jobs: number
   /** Ends every wait. */
   readonly signal: AbortSignal
 }
 
 /**
- * Where the tables are to be posted. There is no such contract yet, so it is an address of nobody;
- * the tables are bound to it all the same.
- */
-const VENUE: Address = `0x${'7e'.repeat(20)}`
-/** How long a table stays good: a job and its wait for a block. Blocks. */
-const TABLE_BLOCKS = 64
-/**
- * How long a proof or a slash may be late on a busy machine before the devnet says that something
- * is wrong. ms.
+ * How long a slash may be late on a busy machine before the devnet says that something is wrong.
+ * ms.
  */
 const PATIENCE_MS = 30_000
 
 /**
  * Plays all jobs; resolves with the journal when each is closed. @throws Error for one that does
- * not end.
+ * not end, ProcessDied for a transaction that does not pass.
  */
-export async function play(options: PlayOptions): Promise<Journal> {
-  const { network, display, jobs, signal } = options
+export async function play({
+  network,
+  user,
+  display,
+  jobs,
+  signal,
+}: PlayOptions): Promise<Journal> {
   const journal = new Journal()
   const listening = Promise.withResolvers<void>()
   const following = network.door.events((seen) => {
@@ -48,27 +39,37 @@ export async function play(options: PlayOptions): Promise<Journal> {
     display.event(seen, job)
   }, listening.resolve)
   await Promise.race([listening.promise, following])
-  const maker = new LoadMaker(options.seed, shapes[options.shape]!)
-  for (let number = 1; number <= jobs; number++) {
-    const load = maker.next(await tableContext(network.rpcUrl))
-    display.say(`job ${String(number).padEnd(3)} a table: ${load.what}`)
+  // A transaction whose proof did not come is sent again: those after it need what it deposits.
+  for (let number = 1, sent = 1; number <= jobs; number++) {
+    const transaction = user.transaction(sent)
+    display.say(`job ${String(number).padEnd(3)} ${transaction.what}`, 'bold')
     const dueInMs = number === 1 ? terms.firstDueInMs : terms.dueInMs
-    const { programId, shape } = options
-    const wanted = wantedOf(load, { programId, shape, verifier: network.market.verifier, dueInMs })
-    const { requestId } = await network.door.prove(wanted)
-    await until(
-      () => {
-        const job = journal.job(requestId)
-        return job !== undefined && isDelivered(job)
-      },
-      terms.dueInMs + PATIENCE_MS,
-      `job ${number} has neither a proof nor an end`,
-      signal,
-    )
+    const onEvent = (event: SendEvent) => show(display, user, number, event)
+    if (await user.send(transaction, dueInMs, onEvent)) sent++
   }
   await closeAll(journal, display, signal)
   return journal
 }
+
+/** What the user sees of its transaction. */
+function show(display: Display, user: User, number: number, event: SendEvent): void {
+  const name = `job ${String(number).padEnd(3)}`
+  if (event.event === 'table') {
+    display.say(`${name} its table, digest ${event.digest}`)
+    display.table([...named(String(event.text), user).split('\n'), ''])
+  } else if (event.event === 'sent') {
+    display.say(`${name} posted, consumed and paid for in ${event.transactionHash}`, 'green')
+  } else if (event.event === 'stale') {
+    display.say(`${name} its table went stale: ${event.reason}; writing another`, 'yellow')
+  }
+}
+
+/** A table's text with people's names for its shortened addresses. */
+const named = (text: string, { names }: User): string =>
+  [...names].reduce(
+    (said, [address, name]) => said.replaceAll(`${address.slice(0, 6)}…${address.slice(-4)}`, name),
+    text,
+  )
 
 /** Waits until every job has ended and every start is paid or slashed, saying that it waits. */
 async function closeAll(journal: Journal, display: Display, signal: AbortSignal): Promise<void> {
@@ -82,36 +83,5 @@ async function closeAll(journal: Journal, display: Display, signal: AbortSignal)
     await until(() => journal.jobs.every(isClosed), limitMs, 'some job is not closed', signal)
   } finally {
     done()
-  }
-}
-
-/** Where and when a table of the next job is good. */
-export async function tableContext(rpcUrl: string): Promise<TableContext> {
-  const firstBlock = Number(await rpc<Hex>(rpcUrl, 'eth_blockNumber'))
-  const lastBlock = firstBlock + TABLE_BLOCKS
-  return { chainId: CHAIN_ID, venue: VENUE, executor: ZERO_ADDRESS, firstBlock, lastBlock }
-}
-
-/** What the builder asks for: a proof of this table, on the devnet's terms. */
-export function wantedOf(
-  { table, tableDigest, inputs }: Load,
-  of: Pick<Wanted, 'programId' | 'verifier' | 'dueInMs'> & { readonly shape: string },
-): Wanted {
-  const { entries } = shapes[of.shape]!
-  return {
-    programId: of.programId,
-    verifier: of.verifier,
-    venue: table.venue,
-    publicInputsHash: publicInputsHash(tableWords(table, entries)),
-    tableDigest,
-    inputs: `0x${Buffer.from(inputs).toString('hex')}`,
-    work: entries,
-    reserveWei: terms.reserveWei.toString(),
-    bondWei: terms.bondWei.toString(),
-    latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
-    softDueInMs: terms.softDueInMs,
-    dueInMs: of.dueInMs,
-    backups: terms.backups,
-    claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
   }
 }

@@ -3,12 +3,12 @@ pragma solidity ^0.8.28;
 
 import {IBonds} from "../../contracts/src/interfaces/IBonds.sol";
 import {ISettlement} from "../../contracts/src/interfaces/ISettlement.sol";
-import {Market} from "./Market.sol";
+import {PostMarket} from "./PostMarket.sol";
 
 /// @notice What anybody may do, in any order, at any time, with a model beside it: for every
-/// commitment, receipt, claim and slash the model says whether the contract must take it, and what
-/// it may cost whom.
-contract Handler is Market {
+/// commitment, receipt, claim, post and slash the model says whether the contract must take it, and
+/// what it may cost whom.
+contract Handler is PostMarket {
     uint256 internal constant BASE_FEE = 10 gwei;
     /// @dev Most jobs of one history: more would only be touched less.
     uint64 private constant JOBS = 4;
@@ -20,10 +20,10 @@ contract Handler is Market {
         bool good; // committed to a proof that verifies
         uint256 challengedAt;
         bool resolved;
-        bool unasked; // resolved on the builder's word alone
+        bool unasked; // resolved by what the prover has not asked for
         bool verified;
         bool slashed;
-        uint256 mostWei; // the most it may be paid: its receipt, or what a claim shows
+        uint256 mostWei; // the most it may be paid: its receipt, or what a claim or post shows
         uint256 paidWei;
     }
 
@@ -83,10 +83,9 @@ contract Handler is Market {
         Receipt memory its = receipt(it.request.nonce, second ? backup : winner, 0);
         its.requestId = it.requestId;
         its.payWei = uint128(bound(payWei, 0, 8 ether));
-        if (!story.resolved) {
-            (story.resolved, story.unasked) = (true, !asked);
-            if (its.payWei > story.mostWei) story.mostWei = its.payWei;
-        }
+        bool counts = !story.resolved || story.unasked;
+        if (counts && its.payWei > story.mostWei) story.mostWei = its.payWei;
+        if (!story.resolved) (story.resolved, story.unasked) = (true, !asked);
         uint256 beforeWei = settlement.creditOf(its.prover);
         bytes memory packed = pack(its, BUILDER_KEY);
         if (asked) vm.prank(its.prover);
@@ -141,14 +140,38 @@ contract Handler is Market {
         (Job memory it, Story storage story) = pick(seed, second);
         address prover = second ? backup : winner;
         uint256 beforeWei = settlement.creditOf(prover);
-        (bool done,) = address(settlement).call(claimData(it, story, second, withCommitted));
+        (bool done,) = address(settlement).call(claimOf(it, story, second, withCommitted));
         eq(done, withCommitted && payable_(it, story));
         if (!done) return;
         story.paidWei += settlement.creditOf(prover) - beforeWei;
-        uint256 dueWei = worthWei(it, second, story.minedAt);
+        uint256 dueWei = worthOf(it, second, story.minedAt);
         if (dueWei != 0) dueWei += settlement.CLAIM_GAS() * BASE_FEE;
         if (dueWei > story.mostWei) story.mostWei = dueWei;
         (story.resolved, story.unasked, story.verified) = (true, false, true);
+    }
+
+    /// Somebody posts the table, the prover itself or another.
+    function postFor(uint64 seed, bool second, bool good, bool byProver) external {
+        (Job memory it, Story storage story) = pick(seed, second);
+        address prover = second ? backup : winner;
+        Post memory its = post(it, second ? BACKUP_KEY : WINNER_KEY);
+        if (!story.started) its.startSignature = sign(THIRD_KEY, digest(hash(its.start)));
+        if (!good) its.proofs[0].proof = abi.encode(prover, "rubbish");
+        bytes memory data = encode(its);
+        (uint256 beforeWei, uint256 posts) = (settlement.creditOf(prover), venue.posts());
+        if (byProver) vm.prank(prover);
+        (bool done,) = address(settlement).call(data);
+        eq(done, story.started && good);
+        eq(venue.posts(), done ? posts + 1 : posts);
+        uint256 paidWei = settlement.creditOf(prover) - beforeWei;
+        bool open_ = !story.resolved || story.unasked;
+        if (!done || !open_ || block.timestamp > dueS(it) + COMMIT) return eq(paidWei, 0);
+        story.paidWei += paidWei;
+        uint256 dueWei = worthOf(it, second, block.timestamp);
+        if (dueWei > story.mostWei) story.mostWei = dueWei;
+        bool best = !second && dueWei == it.award.priceWei;
+        (story.resolved, story.unasked) = (true, !byProver && !best);
+        if (second) eq(settlement.rescuerOf(it.awardId) == address(0), false);
     }
 
     function slashOf(uint64 seed, bool second, bool byBuilder) external {
@@ -300,6 +323,7 @@ contract Handler is Market {
     {
         uint64 nonce = seed % jobs();
         ProofRequest memory terms = request(nonce);
+        terms.venue = address(venue);
         // Due between two seconds, mostly.
         uint48 shift = uint48((openedS[nonce] - NOW) * 1000 + nonce * 333);
         (terms.openedAt, terms.closesAt) = (terms.openedAt + shift, terms.closesAt + shift);
@@ -312,15 +336,8 @@ contract Handler is Market {
         return good ? prove(it, prover) : bytes("rubbish");
     }
 
-    /// @dev By the rule of DESIGN 4.3, written out once more.
-    function worthWei(Job memory it, bool second, uint256 minedAt) private pure returns (uint256) {
-        uint256 deliveredAt = (minedAt - SLOT) * 1000;
-        if (deliveredAt > it.request.dueAt) return 0;
-        uint256 softDueAt = it.request.softDueAt;
-        uint256 lateMs = deliveredAt > softDueAt ? deliveredAt - softDueAt : 0;
-        uint256 priceWei = it.bids[second ? 1 : 0].priceWei;
-        uint256 feeWei = 10 * uint256(it.request.latenessWeiPerMs) * lateMs;
-        return priceWei > feeWei ? priceWei - feeWei : 0;
+    function worthOf(Job memory it, bool second, uint256 minedAt) private pure returns (uint256) {
+        return worthWei(it, it.bids[second ? 1 : 0].priceWei, minedAt);
     }
 
     /// @dev Whether a claim with the committed proof must be taken.
@@ -331,7 +348,7 @@ contract Handler is Market {
         return story.started && story.good && inTime && block.timestamp <= untilS && open_;
     }
 
-    function claimData(Job memory it, Story storage story, bool second, bool withCommitted)
+    function claimOf(Job memory it, Story storage story, bool second, bool withCommitted)
         private
         view
         returns (bytes memory)

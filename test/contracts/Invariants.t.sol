@@ -26,7 +26,7 @@ contract InvariantsTest is Base {
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
         // What moves a job is there twice.
-        bytes4[21] memory actions = [
+        bytes4[23] memory actions = [
             Handler.pass.selector,
             Handler.passToEdge.selector,
             Handler.passToEdge.selector,
@@ -41,6 +41,8 @@ contract InvariantsTest is Base {
             Handler.commitTo.selector,
             Handler.claimFor.selector,
             Handler.claimFor.selector,
+            Handler.postFor.selector,
+            Handler.postFor.selector,
             Handler.slashOf.selector,
             Handler.slashOf.selector,
             Handler.doubleAward.selector,
@@ -67,7 +69,8 @@ contract InvariantsTest is Base {
         eq(settlementWei + bondsWei, handler.depositedWei() - handler.withdrawnWei());
     }
 
-    /// I2: one start is paid at most once: never more than its receipt says or its claim shows.
+    /// I2: one start is paid at most once: never more than its best receipt says, or its
+    /// claim or post shows.
     function invariantAStartIsPaidAtMostOnce() external view {
         for (uint64 nonce = 0; nonce < handler.jobs(); nonce++) {
             for (uint256 i = 0; i < 2; i++) {

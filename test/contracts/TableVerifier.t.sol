@@ -107,7 +107,7 @@ contract TableVerifierTest {
         uint256 before = gasleft();
         bool valid = verifier.verify(read, hash);
         uint256 used = before - gasleft();
-        emit log_named_uint("gas of verify, 19 words", used);
+        emit log_named_uint("gas of verify", used);
         require(valid, "the proof was refused");
         require(used < 250_000, "too much gas");
         require(verifier.payeeOf(proof) == payee, "wrong payee");
@@ -117,10 +117,11 @@ contract TableVerifierTest {
         require(verifier.programId() == vm.parseJsonBytes32(json, ".programId"), "wrong programId");
     }
 
+    /// @dev The same arithmetic as the nodes', on a table that is no proof's.
     function test_HashesAndEvaluatesTheGoldenTable() public view {
         string memory table = vm.readFile("test/vectors/table.json");
-        uint256[] memory words = vm.parseJsonUintArray(table, ".words");
-        bytes32 kd = vm.parseJsonBytes32(table, ".kd");
+        uint256[] memory words = vm.parseJsonUintArray(table, ".words0");
+        bytes32 kd = vm.parseJsonBytes32(table, ".publicInputsHashes[0]");
         uint256 p = vm.parseJsonUint(table, ".p");
         uint256 x = vm.parseJsonUint(table, ".x");
         require(keccak256(abi.encodePacked(TAG, words)) == kd, "kd differs");
@@ -133,11 +134,6 @@ contract TableVerifierTest {
             power = mulmod(power, x, R);
         }
         require(y == vm.parseJsonUint(table, ".y"), "y differs");
-        // The proof is of this very table.
-        require(kd == publicInputsHash && p == _word(proof, P_AT), "the two vectors differ");
-        for (uint256 i = 0; i < words.length; i++) {
-            require(words[i] == _word(proof, WORDS_AT + 32 * i), "the words differ");
-        }
         bytes32 digest = sha256(vm.parseJsonBytes(table, ".canonical"));
         require(digest == vm.parseJsonBytes32(table, ".tableDigest"), "digest differs");
     }
@@ -179,7 +175,7 @@ contract TableVerifierTest {
 
     /// @dev Other words whose hash is asked for are still not the words the circuit saw.
     function testFuzz_RefusesOtherWordsUnderTheirOwnHash(uint256 index, uint256 word) public view {
-        uint256 count = verifier.wordCount();
+        uint256 count = (proof.length - WORDS_AT) / 32;
         uint256 offset = WORDS_AT + 32 * (index % count);
         word = word % R;
         if (word == _word(proof, offset)) word = addmod(word, 1, R);
@@ -269,11 +265,9 @@ contract TableVerifierTest {
         new TableVerifier(key, 19);
     }
 
-    function test_CannotBeDeployedWithoutWordsOrWithTooMany() public {
+    function test_CannotBeDeployedWithoutWords() public {
         vm.expectRevert(abi.encodeWithSelector(TableVerifier.BadWordCount.selector, 0));
         new TableVerifier(_key(), 0);
-        vm.expectRevert(abi.encodeWithSelector(TableVerifier.BadWordCount.selector, 902));
-        new TableVerifier(_key(), 902);
     }
 
     /// @dev The hash of a proof's own words.

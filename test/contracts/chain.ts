@@ -39,13 +39,31 @@ const connect = (rpcUrl: string) =>
 export type Cost = { readonly gas: number }
 
 /** Anyone: the node signs for it. */
-type Sender = { readonly address: Address }
+export type Sender = { readonly address: Address }
+
+/** A transaction to be sent. */
+export type Call = {
+  readonly from: Sender
+  readonly to: Address
+  readonly data: Hex
+  readonly valueWei?: bigint
+}
+
+type Compiled = { readonly abi: Abi; readonly bytecode: Hex }
+const compiledFiles = new Map<string, Promise<Compiled>>()
+
+/** What one file compiles to, once. */
+function compiled(file: string): Promise<Compiled> {
+  const known = compiledFiles.get(file) ?? compile(file)
+  compiledFiles.set(file, known)
+  return known
+}
 
 /**
  * Compiles one file, apart from everything else: what the optimiser makes of a contract depends a
  * little on what is compiled beside it, and a figure must not.
  */
-async function compiled(file: string): Promise<{ abi: Abi; bytecode: Hex }> {
+async function compile(file: string): Promise<Compiled> {
   const name = basename(file, '.sol')
   const paths = ['--out', `build/gas/${name}`, '--cache-path', `build/gas/${name}.cache`]
   const run = spawnSync(foundryBinary('forge'), ['build', '--force', file, ...paths], {
@@ -111,6 +129,29 @@ export class Chain {
     return this.#cost(from, this.settlementAddress, data, valueWei, atS)
   }
 
+  /** Sends one transaction, in the block at `atS`, and says what it cost. */
+  send({ from, to, data, valueWei = 0n }: Call, atS = 0): Promise<Cost> {
+    return this.#cost(from, to, data, valueWei, atS)
+  }
+
+  /** Sends transactions that go into one block, in this order, and says what each cost. */
+  async inOneBlock(calls: readonly Call[]): Promise<Cost[]> {
+    await this.client.setAutomine(false)
+    const hashes: Hex[] = []
+    for (const { from, to, data, valueWei = 0n } of calls) {
+      hashes.push(await this.#submit(from, to, data, valueWei))
+    }
+    await this.client.mine({ blocks: 1 })
+    await this.client.setAutomine(true)
+    const costs: Cost[] = []
+    for (const hash of hashes) {
+      const { status, gasUsed } = await this.client.waitForTransactionReceipt({ hash })
+      if (status !== 'success') throw new Error(`transaction ${costs.length} of a block reverted`)
+      costs.push({ gas: Number(gasUsed) })
+    }
+    return costs
+  }
+
   /** Deposits a prover's bond. */
   async deposit(prover: Address, valueWei: bigint): Promise<Cost> {
     const args = [prover, 0] as const
@@ -137,18 +178,22 @@ export class Chain {
     return { gas: Number(receipt.gasUsed) }
   }
 
-  async #mined(from: Sender, to: Address | null, data: Hex, valueWei = 0n) {
+  async #submit(from: Sender, to: Address | null, data: Hex, valueWei: bigint): Promise<Hex> {
     await this.client.setBalance({ address: from.address, value: 10n ** 21n })
     // The node estimates and signs nothing: it takes the sender at its word.
     await this.client.impersonateAccount({ address: from.address })
-    const hash = await this.client.sendTransaction({
+    return this.client.sendTransaction({
       account: from.address,
       to,
       data,
       value: valueWei,
-      gas: 8_000_000n,
+      gas: 14_000_000n,
       chain: null,
     })
+  }
+
+  async #mined(from: Sender, to: Address | null, data: Hex, valueWei = 0n) {
+    const hash = await this.#submit(from, to, data, valueWei)
     const receipt = await this.client.waitForTransactionReceipt({ hash })
     if (receipt.status === 'success') return receipt
     const call = { account: from.address, to, data, value: valueWei }

@@ -3,14 +3,25 @@
  * few thousandths of an ether. All of it deterministic, so that calldata and gas are the same in
  * every run.
  */
-import { concatHex, encodeAbiParameters, type Hex, keccak256, toHex } from 'viem'
+import {
+  type Abi,
+  concatHex,
+  encodeAbiParameters,
+  encodeFunctionData,
+  type Hex,
+  keccak256,
+  toHex,
+} from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
-import { type Message, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
+import { settlementAbi } from '#contracts/abi'
+import { type Message, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
 import { account, type Chain, type Cost } from './chain.ts'
 
 export const builder = account('builder')
 export const winner = account('winner')
 export const backup = account('backup')
+/** Seconds after its opening at which a job's table is posted: before it is late. */
+export const DELIVERY_S = 5
 const word = (name: string): Hex => keccak256(toHex(name))
 
 /** A prover with its proof: what it is of, and what checks it. */
@@ -21,16 +32,23 @@ export type Prover = {
   readonly verifier: Hex
   readonly publicInputsHash: Hex
   readonly proof: Hex
+  /** What else a request for this proof says. */
+  readonly terms?: Partial<Pick<ProofRequest, 'venue' | 'programId' | 'tableDigest'>>
 }
 
 /** A prover with a proof of `BoundVerifier`, as `test/contracts/BoundVerifier.sol` makes it. */
 export function boundProver(signer: PrivateKeyAccount, verifier: Hex): Prover {
   const [address, publicInputsHash] = [signer.address, word('inputs')]
-  const bound = [{ type: 'string' }, { type: 'bytes32' }, { type: 'address' }] as const
-  const tag = keccak256(encodeAbiParameters(bound, ['bound', publicInputsHash, address]))
-  const named = [{ type: 'address' }, { type: 'bytes32' }] as const
-  const proof = encodeAbiParameters(named, [address, tag])
+  const proof = boundProof(publicInputsHash, address)
   return { address, signer, verifier, publicInputsHash, proof }
+}
+
+/** What `BoundVerifier` takes for a proof of this statement by this payee. */
+export function boundProof(publicInputsHash: Hex, payee: Hex): Hex {
+  const bound = [{ type: 'string' }, { type: 'bytes32' }, { type: 'address' }] as const
+  const tag = keccak256(encodeAbiParameters(bound, ['bound', publicInputsHash, payee]))
+  const named = [{ type: 'address' }, { type: 'bytes32' }] as const
+  return encodeAbiParameters(named, [payee, tag])
 }
 
 function request(chain: Chain, nonce: bigint, by: Prover, backups: number) {
@@ -60,6 +78,7 @@ function request(chain: Chain, nonce: bigint, by: Prover, backups: number) {
     bundleId: ZERO_WORD,
     bundleIndex: 0,
     bundleSize: 0,
+    ...by.terms,
   } satisfies Message<'ProofRequest'>
 }
 
@@ -100,7 +119,7 @@ export async function awardedJob(
   }
   return { terms, requestId, award, bids: [won, { ...second, path: [won.leaf] }] as const }
 }
-type Job = Awaited<ReturnType<typeof awardedJob>>
+export type Job = Awaited<ReturnType<typeof awardedJob>>
 
 /** Acceptance and start of one prover of the job, signed. */
 async function start(chain: Chain, { requestId, award, terms }: Job, by: Prover) {
@@ -119,11 +138,24 @@ export async function claim(chain: Chain, job: Job, by: Prover) {
   const atS = Math.ceil(job.terms.dueAt / 1000) - 2
   const commitArgs = [job.requestId, by.address, commitment]
   const committed = await chain.settlement(by.signer, 'commitProof', commitArgs, { atS })
+  const args = [...(await shown(chain, job, by)), by.proof]
+  return { committed, claimed: await chain.settlement(by.signer, 'claim', args) }
+}
+
+/** What `claim` and `settleOnPost` are shown of a started prover: from the request to its bid. */
+async function shown(chain: Chain, job: Job, by: Prover): Promise<readonly unknown[]> {
   const { acceptanceSignature, started, startSignature } = await start(chain, job, by)
   const [won, second] = job.bids
   const bid = by.address === won.prover ? { ...won, commitment: ZERO_WORD, path: [] } : second
-  const args = [job.terms, job.award, acceptanceSignature, started, startSignature, bid, by.proof]
-  return { committed, claimed: await chain.settlement(by.signer, 'claim', args) }
+  return [job.terms, job.award, acceptanceSignature, started, startSignature, bid]
+}
+
+/** Call data of `settleOnPost` for a table whose only proof is the prover's. */
+export async function settleOnPost(chain: Chain, job: Job, by: Prover, table: Hex): Promise<Hex> {
+  const { verifier, programId, publicInputsHash, tableDigest } = job.terms
+  const proofs = [{ verifier, programId, publicInputsHash, proof: by.proof }]
+  const args = [...(await shown(chain, job, by)), tableDigest, table, proofs, 0n]
+  return encodeFunctionData({ abi: settlementAbi as Abi, functionName: 'settleOnPost', args })
 }
 
 /** Slashes a prover of the job at the first second it can be. */

@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Hex } from '#protocol/schema'
 import { deposits } from '#simulations/devnet/genesis'
-import { LoadMaker, shapes } from '#simulations/devnet/load'
+import { LoadMaker, shapes, tableContext, wantedOf } from '#simulations/devnet/load'
 import type { Member } from '#simulations/devnet/members'
 import { buildShape, createNetwork, type Network } from '#simulations/devnet/network'
-import { tableContext, wantedOf } from '#simulations/devnet/play'
 import { Processes } from '#simulations/devnet/processes'
 import { until } from '#simulations/devnet/until'
 import { proofwire } from '#test/support/devnet'
@@ -136,8 +135,8 @@ describe('a node that cannot start says what is wrong and what to do, and ends',
 describe('a builder’s door answers bad input with what is wrong', () => {
   const maker = new LoadMaker('bad input', shapes[SHAPE]!)
   const good = async () => {
-    const load = maker.next(await tableContext(network.rpcUrl))
-    const { verifier } = network.market
+    const { verifier, rollups } = network.market
+    const load = maker.next(await tableContext(network.rpcUrl, rollups), { verifier, programId })
     return wantedOf(load, { programId, verifier, shape: SHAPE, dueInMs: 10_000 })
   }
   const post = async (body: string) => {

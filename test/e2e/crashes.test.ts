@@ -7,11 +7,10 @@ import { settlementAbi } from '#contracts/abi'
 import type { Hex, Id } from '#protocol/schema'
 import type { Wanted, WantedView } from '#simulations/devnet/door'
 import { SLASH_AFTER_MS } from '#simulations/devnet/genesis'
-import { LoadMaker, shapes } from '#simulations/devnet/load'
+import { LoadMaker, shapes, tableContext, wantedOf } from '#simulations/devnet/load'
 import type { Member } from '#simulations/devnet/members'
 import { buildShape, type Network } from '#simulations/devnet/network'
 import { isOpen, openNetwork } from '#simulations/devnet/opening'
-import { tableContext, wantedOf } from '#simulations/devnet/play'
 import { Processes } from '#simulations/devnet/processes'
 import { isConserved } from '#simulations/devnet/report'
 import { until } from '#simulations/devnet/until'
@@ -55,8 +54,8 @@ const named = (name: string): Member => network.members.find((member) => member.
 /** Asks for a proof once everybody has found everybody again. */
 async function ask(terms: Partial<Wanted> = {}) {
   await until(() => isOpen(network), DUE_IN_MS, 'the nodes do not find each other', ending.signal)
-  const load = maker.next(await tableContext(network.rpcUrl))
-  const { verifier } = network.market
+  const { verifier, rollups } = network.market
+  const load = maker.next(await tableContext(network.rpcUrl, rollups), { verifier, programId })
   const of = { programId, verifier, shape: SHAPE, dueInMs: DUE_IN_MS }
   const opened = await network.door.prove({ ...wantedOf(load, of), ...terms })
   asked.push(opened.wantedId)
@@ -86,8 +85,9 @@ const phases = {
   'after the start': (requestId: Id) => watch.first('started', requestId),
   'while proving': async (requestId: Id) => {
     await watch.first('started', requestId)
-    const before = await tableContext(network.rpcUrl)
-    const isLater = async () => (await tableContext(network.rpcUrl)).firstBlock > before.firstBlock
+    const before = await tableContext(network.rpcUrl, network.market.rollups)
+    const isLater = async () =>
+      (await tableContext(network.rpcUrl, network.market.rollups)).firstBlock > before.firstBlock
     await until(isLater, DUE_IN_MS, 'the chain stands still', ending.signal)
   },
   'after delivery, before settlement': (requestId: Id) => watch.first('received', requestId),

@@ -75,6 +75,13 @@ describe('devnet', () => {
     for (const sight of [/delivered \d+ ms after/, /is paid/, /is slashed/, /every wei is where/]) {
       expect(output).toMatch(sight)
     }
+    // Every transaction's table as a person reads it, and its digest; the seed's example among
+    // them.
+    expect(output.match(/its table, digest 0x[0-9a-f]{64}/g)).toHaveLength(6)
+    expect(output).toMatch(/Errand on L1 calls Errand's account on rollup 2/)
+    expect(output).toMatch(/then Errand's account calls Till on L1: 0\.1 ether/)
+    expect(output).toMatch(/sends its own transaction/)
+    expect(output.match(/posted, consumed and paid for in 0x/g)!.length).toBeGreaterThanOrEqual(5)
     expect(output, 'colour without a terminal').not.toContain('\u001b')
     await devnet.gone(0)
   })

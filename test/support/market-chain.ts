@@ -184,14 +184,18 @@ export function requestAt(nowMs: number, nonce: bigint, terms: JobTerms = {}): P
   }
 }
 
-/** A job that our builder awarded to this prover and started: what a claim or a slash needs. */
+/**
+ * A job that our builder awarded to this prover, which promised its proof for `readyAt` (ms since
+ * the Unix epoch), and started: what a claim, a post or a slash needs.
+ */
 export function startedJob(
   { sign }: Pick<MarketChain, 'sign'>,
   request: ProofRequest,
   by: Party = prover,
+  readyAt: number = request.dueAt,
 ): Obligation & { readonly requestId: Id } {
   const requestId = sign(builder, 'ProofRequest', request).id
-  const opening = { priceWei: request.reserveWei / 2n, readyAt: request.dueAt, salt: word() }
+  const opening = { priceWei: request.reserveWei / 2n, readyAt, salt: word() }
   const sealedOpening: [Hex, Hex, Hex] = [word(), word(), word()]
   const bid = sign(by, 'Bid', {
     requestId,

@@ -42,8 +42,15 @@ const homes: Record<string, readonly string[]> = {
   level: ['node/store.ts'],
   // Clients and accounts; encoding (`viem/utils`) is pure and belongs to whoever speaks to the
   // chain.
-  viem: ['node/chain.ts', 'node/rpc-errors.ts', 'contracts/deploy.ts'],
-  'viem/utils': ['node/', 'contracts/'],
+  viem: [
+    'node/chain.ts',
+    'node/rpc-errors.ts',
+    'node/builder/l1.ts',
+    'contracts/deploy.ts',
+    'contracts/deploy-examples.ts',
+  ],
+  'viem/utils': ['node/', 'contracts/', 'protocol/table.ts', 'protocol/venues.ts'],
+  '@ethereumjs': ['node/builder/evm-machine.ts', 'node/builder/evm-state.ts'],
   'prom-client': ['node/metrics.ts'],
   'smol-toml': ['node/config.ts'],
   uint8arrays: ['protocol/', 'node/'],

@@ -2,12 +2,14 @@
 pragma solidity ^0.8.28;
 
 import {IMessages} from "./IMessages.sol";
+import {ITables} from "./ITables.sol";
 
 /// @title Payment for proofs, and what happens when they do not come
 /// @notice Builders prepay escrow; provers are paid by the builder's signed receipts in batches,
-/// or, when the receipt is withheld, by committing their proof and showing it. Bonds of started
-/// provers who stay silent are slashed. No owner, no upgrade, no pause, no fee. Windows are seconds
-/// of block time after `dueAt` (rounded up).
+/// or, when the receipt is withheld, by committing their proof and showing it, or with the very
+/// transaction that posts their table. Bonds of started provers who stay silent are slashed. No
+/// owner, no upgrade, no pause, no fee. Windows are seconds of block time after `dueAt` (rounded
+/// up).
 interface ISettlement is IMessages {
     /// @param claimWindowS W: claims until dueAt + W; receipts are safe until dueAt + 2 W; slash
     /// from dueAt + 2 W.
@@ -46,9 +48,9 @@ interface ISettlement is IMessages {
     /// @param paidWei Paid so far, where anything about it is unusual.
     /// @param owedWei Still owed because escrow and stake were empty; settling the receipt again
     /// pays it.
-    /// @param unasked The receipt came from somebody other than the prover, so it is the builder's
-    /// word alone: a claim may still show that more is due. (Else a builder would settle a receipt
-    /// over nothing first.)
+    /// @param unasked The receipt or post came from somebody other than the prover: a claim,
+    /// another post or a better receipt may still show that more is due. (Else a builder would
+    /// settle a receipt over nothing first, or anybody post a table late.)
     struct Dues {
         uint120 paidWei;
         uint128 owedWei;
@@ -75,6 +77,8 @@ interface ISettlement is IMessages {
         address indexed builder, uint256 shortWei, uint256 stakeWei, uint256 burntWei
     );
     event ProofCommitted(bytes32 indexed requestId, address indexed prover, bytes32 commitment);
+    /// @notice A claim, or a post with `gasWei` 0, was paid: `payWei` is what it added to what had
+    /// been paid before.
     event Claimed(
         bytes32 indexed requestId,
         address indexed builder,
@@ -131,6 +135,7 @@ interface ISettlement is IMessages {
     error NotAwarded(address prover);
     error NotBetter(uint256 score, uint256 awardedScore);
     error NotUnderRoot(bytes32 leaf);
+    error NoVenue(address venue);
     error TooLittleGas(uint256 neededGas, uint256 leftGas);
     error NoOffence();
     error AlreadyPunished(address builder, uint64 nonce);
@@ -164,7 +169,8 @@ interface ISettlement is IMessages {
     /// (EIP-2098). Anyone may send it. A refused receipt emits `ReceiptRefused` and does not stop
     /// the others; malformed framing reverts. A good receipt always resolves (builder, prover,
     /// nonce), so its prover cannot be slashed; what escrow and half the stake cannot pay stays
-    /// owed, and settling the same receipt again pays it later.
+    /// owed, and settling the same receipt again pays it later. A better receipt pays the rest
+    /// where the prover has not asked for what came first.
     function settle(bytes calldata packed) external;
 
     /// @notice Commits to a proof: `commitment` = keccak256(abi.encode(prover, keccak256(proof))),
@@ -186,12 +192,42 @@ interface ISettlement is IMessages {
         bytes calldata proof
     ) external;
 
-    /// @notice Takes min(bond, `bondWei`) of a started prover that neither settled nor claimed,
-    /// from dueAt + 2 W on: half to the first prover of the same award whose claim the chain
-    /// verified, the rest burnt; all burnt without one. A prover that committed in time and could
-    /// not claim (its start was withheld) is challenged first: this call shows it the start, and it
-    /// has W to claim. The first call must come by dueAt + 3 W: nobody has to keep proofs for ever.
-    /// Anyone may send it.
+    /// @notice Posts a table to `request.venue` and pays its prover in the same transaction,
+    /// without a receipt: what the award promises, as if delivered `slotS` before this block, and
+    /// no gas. Anyone may send it; if the post reverts nothing is paid. Where nothing is due any
+    /// more (paid already, or later than any commitment could come) it posts all the same. A post
+    /// in time keeps the prover's bond safe, as a claim does.
+    ///
+    /// The proof must name the prover (`IPayeeVerifier`): posting shows it to everybody, and a
+    /// proof that names nobody would pay whoever was started and copies it. Provers of such proofs
+    /// have receipts and claims. What is paid is final when the prover (or its signer) posts, or
+    /// the winner gets all the award promises; else, as after a receipt nobody asked for, more may
+    /// still be shown.
+    /// @param bid As in `claim`.
+    /// @param digest The request's `tableDigest`.
+    /// @param table Canonical bytes.
+    /// @param proofs What the venue asks for; it verifies every one of them, or reverts.
+    /// @param index The request's own among `proofs`: same verifier, program and public inputs
+    /// hash.
+    function settleOnPost(
+        ProofRequest calldata request,
+        Award calldata award,
+        bytes calldata acceptanceSignature,
+        Start calldata start,
+        bytes calldata startSignature,
+        BidProof calldata bid,
+        bytes32 digest,
+        bytes calldata table,
+        ITables.TableProof[] calldata proofs,
+        uint256 index
+    ) external;
+
+    /// @notice Takes min(bond, `bondWei`) of a started prover that neither settled nor claimed nor
+    /// had its table posted, from dueAt + 2 W on: half to the first prover of the same award whose
+    /// claim (or, of a backup, post) the chain verified, the rest burnt; all burnt without one. A
+    /// prover that committed in time and could not claim (its start was withheld) is challenged
+    /// first: this call shows it the start, and it has W to claim. The first call must come by
+    /// dueAt + 3 W: nobody has to keep proofs for ever. Anyone may send it.
     function slash(
         ProofRequest calldata request,
         bytes calldata acceptanceSignature,
@@ -235,7 +271,8 @@ interface ISettlement is IMessages {
         external
         view
         returns (Commitment memory);
-    /// @return The first prover of this award whose claim the chain verified; zero: none.
+    /// @return The first prover of this award whose claim the chain verified, or backup whose proof
+    /// it verified with a post; zero: none.
     function rescuerOf(bytes32 awardId) external view returns (address);
     function burntWei() external view returns (uint256);
     function windows() external view returns (Windows memory);

@@ -5,10 +5,10 @@ import {IBonds} from "../interfaces/IBonds.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Messages} from "../libraries/Messages.sol";
 import {Pricing} from "../libraries/Pricing.sol";
-import {Claims} from "./Claims.sol";
+import {Posts} from "./Posts.sol";
 
 /// @notice A builder's two provable lies about an auction: two awards, and the wrong one.
-abstract contract Awards is Claims {
+abstract contract Awards is Posts {
     enum Offence {
         DoubleAward,
         Misaward

@@ -50,7 +50,7 @@ abstract contract Claims is Obligations {
     /// @dev The award is the one both signed the id of, it is for this request, and it names this
     /// prover.
     function _requireAwarded(bytes32 requestId, Award calldata award, Start calldata start)
-        private
+        internal
         view
     {
         bytes32 awardId = _digest(Messages.hash(award));
@@ -88,18 +88,30 @@ abstract contract Claims is Obligations {
         private
         view
     {
-        address verifier = request.verifier;
         // A sender must not be able to make the payee unreadable by sending little gas: 1/64 stays
         // here, and reaching a cold contract costs 2,600.
         uint256 neededGas = PAYEE_GAS + PAYEE_GAS / 63 + 5_000;
-        bytes memory question = abi.encodeCall(IPayeeVerifier.payeeOf, (proof));
         if (gasleft() < neededGas) revert TooLittleGas(neededGas, gasleft());
-        (bool named, uint256 payee) = _ask(verifier, PAYEE_GAS, question);
+        (bool named, uint256 payee) = _payeeOf(request.verifier, proof);
         if (named && payee != uint160(prover)) revert WrongPayee(address(uint160(payee)), prover);
+        _requireVerified(request, proof);
+    }
 
-        question = abi.encodeCall(IVerifier.verify, (proof, request.publicInputsHash));
-        (bool answered, uint256 valid) = _ask(verifier, VERIFY_GAS, question);
-        if (!answered || valid != 1) revert ProofInvalid(verifier);
+    /// @dev Whom the proof pays, where the verifier can tell.
+    function _payeeOf(address verifier, bytes calldata proof)
+        internal
+        view
+        returns (bool named, uint256 payee)
+    {
+        return _ask(verifier, PAYEE_GAS, abi.encodeCall(IPayeeVerifier.payeeOf, (proof)));
+    }
+
+    /// @dev The verifier says yes.
+    function _requireVerified(ProofRequest calldata request, bytes calldata proof) internal view {
+        bytes memory question =
+            abi.encodeCall(IVerifier.verify, (proof, request.publicInputsHash));
+        (bool answered, uint256 valid) = _ask(request.verifier, VERIFY_GAS, question);
+        if (!answered || valid != 1) revert ProofInvalid(request.verifier);
     }
 
     /// @dev A static call of at most `capGas` that answers with exactly one word; nothing longer is
@@ -123,7 +135,7 @@ abstract contract Claims is Obligations {
         }
     }
 
-    /// @dev What the builder owes for a delivery one slot before the commitment's block. The
+    /// @dev What the builder owes for a delivery one slot before the block at `minedAt`. The
     /// winner's price and promise are the award's; a backup's are in its bid, and its promise
     /// shifts by its start's delay.
     function _priceWei(
@@ -133,7 +145,7 @@ abstract contract Claims is Obligations {
         Start calldata start,
         BidProof calldata bid,
         uint256 minedAt
-    ) private view returns (uint256) {
+    ) internal view returns (uint256) {
         (uint128 priceWei, uint256 promisedAt) = (award.priceWei, award.readyAt);
         if (start.prover != award.prover) {
             (priceWei, promisedAt) = (bid.priceWei, bid.readyAt);
@@ -169,7 +181,7 @@ abstract contract Claims is Obligations {
             ? CLAIM_GAS * Math.min(block.basefee, request.claimBaseFeeCapWei)
             : 0;
         uint256 dueWei = Math.min(payWei + gasWei, type(uint128).max);
-        uint256 paidWei = _payClaim(builder, prover, nonce, dueWei);
+        uint256 paidWei = _payShown(builder, prover, nonce, dueWei, true);
         // What came is the price's first, the gas's last.
         gasWei = Math.min(gasWei, Math.saturatingSub(paidBeforeWei + paidWei, payWei));
         emit Claimed(requestId, builder, prover, nonce, paidWei - gasWei, gasWei);

@@ -78,26 +78,27 @@ abstract contract Receipts is Purse, Signers {
         _resolved[builder][prover][nonce >> 8] |= 1 << (nonce & 255);
     }
 
-    /// @dev Pays what a claim shows to be due, less what receipts paid already; what cannot be paid
-    /// stays owed.
-    function _payClaim(address builder, address prover, uint64 nonce, uint256 dueWei)
+    /// @dev Pays what a claim or a post shows to be due, less what was paid already; what cannot be
+    /// paid stays owed.
+    /// @param last Whether nothing that is shown later can be worth more.
+    function _payShown(address builder, address prover, uint64 nonce, uint256 dueWei, bool last)
         internal
         returns (uint256 paidWei)
     {
         Dues storage dues = _dues[_jobKey(builder, prover, nonce)];
         uint256 wantedWei = Math.max(Math.saturatingSub(dueWei, dues.paidWei), dues.owedWei);
         paidWei = _draw(builder, wantedWei);
-        if (paidWei < wantedWei || dues.owedWei != 0 || dues.unasked) {
+        if (paidWei < wantedWei || dues.owedWei != 0 || dues.unasked || !last) {
             dues.paidWei += paidWei.toUint120();
             dues.owedWei = (wantedWei - paidWei).toUint128();
-            dues.unasked = false; // the chain's own word is final
+            dues.unasked = !last;
         }
         _resolve(builder, prover, nonce);
         _credit(prover, paidWei);
     }
 
-    /// @dev Whether (builder, prover, nonce) is beyond a claim, and what was paid for it on the
-    /// builder's word.
+    /// @dev Whether (builder, prover, nonce) is beyond a claim, and what was paid for it that the
+    /// prover has not asked for.
     function _closed(address builder, address prover, uint64 nonce)
         internal
         view
@@ -150,15 +151,18 @@ abstract contract Receipts is Purse, Signers {
         uint256 bit = 1 << (nonce & 255);
         bool again = group.word & bit != 0;
         if (again) {
-            // Its signature was good when it was resolved; only what stayed owed then can be paid
-            // now.
-            wantedWei = _dues[_jobKey(group.builder, group.prover, nonce)].owedWei;
+            // What stayed owed needs no signature: it was shown when it was resolved.
+            Dues memory dues = _dues[_jobKey(group.builder, group.prover, nonce)];
+            wantedWei = dues.owedWei;
+            // Where somebody else's post or receipt came first, a better one still counts.
+            uint256 betterWei = Math.saturatingSub(_payWei(packed, offset), dues.paidWei);
+            if (dues.unasked && betterWei > wantedWei && _isReceipt(packed, offset, group)) {
+                wantedWei = betterWei;
+            }
             if (wantedWei == 0) return ALREADY_RESOLVED;
         } else {
-            wantedWei = uint128(bytes16(_word(packed, offset + 40)));
-            bytes32 digest = _receiptDigest(packed, offset, group.builder, group.prover);
-            (bytes32 r, bytes32 vs) = (_word(packed, offset + 94), _word(packed, offset + 126));
-            if (!_isSigned(group.builder, digest, r, vs)) return BAD_SIGNATURE;
+            wantedWei = _payWei(packed, offset);
+            if (!_isReceipt(packed, offset, group)) return BAD_SIGNATURE;
             group.word |= bit;
         }
         if (wantedWei > group.coverWei && !group.stakeCounted) {
@@ -197,22 +201,28 @@ abstract contract Receipts is Purse, Signers {
         emit Paid(group.builder, group.prover, payments);
     }
 
-    /// @dev The receipt's EIP-712 digest, its fields widened from packed calldata to words.
-    function _receiptDigest(bytes calldata packed, uint256 offset, address builder, address prover)
+    function _payWei(bytes calldata packed, uint256 offset) private pure returns (uint128) {
+        return uint128(bytes16(_word(packed, offset + 40)));
+    }
+
+    /// @dev Whether the group's builder signed the receipt: its EIP-712 digest, fields widened from
+    /// packed calldata to words, under EIP-2098's r and vs.
+    function _isReceipt(bytes calldata packed, uint256 offset, Group memory group)
         private
         view
-        returns (bytes32)
+        returns (bool)
     {
         Receipt memory receipt = Receipt({
-            builder: builder,
+            builder: group.builder,
             nonce: uint64(bytes8(_word(packed, offset))),
             requestId: _word(packed, offset + 8),
-            prover: prover,
-            payWei: uint128(bytes16(_word(packed, offset + 40))),
+            prover: group.prover,
+            payWei: _payWei(packed, offset),
             proofHash: _word(packed, offset + 56),
             deliveredAt: uint48(bytes6(_word(packed, offset + 88)))
         });
-        return _digest(Messages.hash(receipt));
+        (bytes32 r, bytes32 vs) = (_word(packed, offset + 94), _word(packed, offset + 126));
+        return _isSigned(group.builder, _digest(Messages.hash(receipt)), r, vs);
     }
 
     /// @dev 32 bytes of `packed` from `offset`; the caller has checked the bounds.

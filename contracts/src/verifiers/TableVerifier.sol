@@ -12,7 +12,9 @@ import {IPayeeVerifier, IVerifier} from "../interfaces/IVerifier.sol";
 /// The key has three public signals: the words' Poseidon digest `p`, which the circuit computes and
 /// this contract cannot; the challenge x = keccak256(kd, p, payee) mod r, where kd is the keccak256
 /// of the words; and y = Σ words[i]·x^i mod r. The circuit evaluates the words behind `p` at x as
-/// well. Both lists were fixed before x was, so equal values mean equal words.
+/// well. Both lists were fixed before x was, so equal values mean equal words. A proof may carry
+/// fewer words than the circuit has: what is missing is zero, and adds nothing to y. `kd` is of the
+/// words that are there, so the same words with zeros behind them are another statement.
 /// `prover-agent/circuits/README.md` has the argument in full.
 contract TableVerifier is IPayeeVerifier {
     /// @notice A key with three public signals. G2 points: x imaginary, x real, y imaginary, y
@@ -44,9 +46,9 @@ contract TableVerifier is IPayeeVerifier {
     uint256 private constant C_AT = 244;
     uint256 private constant COUNT_AT = 308;
     uint256 private constant WORDS_AT = 310;
-    /// @dev Most words a circuit has: 64 entries. Bounds the loop, and the proof to what
+    /// @dev Most words a circuit has: those of 64 entries. Bounds the loop, and the proof to what
     /// `protocol/proof.ts` reads.
-    uint256 private constant MAX_WORDS = 901;
+    uint256 private constant MAX_WORDS = 8 + 42 * 64;
     /// @dev A precompile eats all the gas it is given when it refuses its input. Twice the price of
     /// EIP-1108 leaves room for a fork and still bounds what a bad proof costs.
     uint256 private constant ADD_GAS = 300;
@@ -54,7 +56,7 @@ contract TableVerifier is IPayeeVerifier {
     uint256 private constant PAIRING_GAS = 362_000;
     uint256 private constant KEY_GAS = 430_000;
 
-    /// @notice Words of the circuit: the only count a proof may carry.
+    /// @notice Words of the circuit: the most a proof may carry.
     uint256 public immutable wordCount;
     /// @notice Hash of the key and the word count: the program's name everywhere.
     bytes32 public immutable programId;
@@ -84,7 +86,7 @@ contract TableVerifier is IPayeeVerifier {
     uint256 private immutable forYY;
 
     /// @param key The circuit's key. Its points are checked by the precompiles here, once.
-    /// @param wordCount_ Words of the circuit, 1 to 901.
+    /// @param wordCount_ Words of the circuit, 1 to 2,696.
     constructor(VerificationKey memory key, uint256 wordCount_) {
         if (wordCount_ == 0 || wordCount_ > MAX_WORDS) revert BadWordCount(wordCount_);
         _checkKey(key);
@@ -106,8 +108,10 @@ contract TableVerifier is IPayeeVerifier {
     /// @inheritdoc IVerifier
     /// @dev Gas: about 208,000 and 130 a word; what is malformed answers false for less.
     function verify(bytes calldata proof, bytes32 publicInputsHash) external view returns (bool) {
-        if (proof.length != WORDS_AT + 32 * wordCount) return false;
-        if (uint16(bytes2(proof[COUNT_AT:WORDS_AT])) != wordCount) return false;
+        if (proof.length < WORDS_AT) return false;
+        uint256 count = uint16(bytes2(proof[COUNT_AT:WORDS_AT]));
+        if (count == 0 || count > wordCount) return false;
+        if (proof.length != WORDS_AT + 32 * count) return false;
         uint256 p = uint256(bytes32(proof[P_AT:A_AT]));
         (bytes32 kd, uint256 x, uint256 y, bool inField) = _digest(proof, p);
         if (kd != publicInputsHash || p >= FIELD_ORDER || !inField) return false;
@@ -125,10 +129,10 @@ contract TableVerifier is IPayeeVerifier {
     /// rule).
     function _digest(bytes calldata proof, uint256 p)
         private
-        view
+        pure
         returns (bytes32 kd, uint256 x, uint256 y, bool inField)
     {
-        uint256 bytesOfWords = 32 * wordCount;
+        uint256 bytesOfWords = proof.length - WORDS_AT;
         address payee = address(bytes20(proof[:P_AT]));
         bytes32 tag = TABLE_TAG;
         assembly ("memory-safe") {

@@ -1,6 +1,11 @@
-import { createPublicClient, http } from 'viem'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Address, createPublicClient, http } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bondsAbi, settlementAbi } from '#contracts/abi'
+import { bondsAbi, rollupsAbi, settlementAbi } from '#contracts/abi'
 import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
 import { type Anvil, devKeys, startAnvil } from '#test/support/anvil'
 
@@ -37,6 +42,26 @@ describe('a deployment on a real chain', () => {
     expect(market.blockNumber).toBe(1n)
     expect(market.settlement).toMatch(/^0x[0-9a-f]{40}$/)
     expect(market.bonds).toMatch(/^0x[0-9a-f]{40}$/)
+  })
+
+  test('the command prints where everything is, and null for what was not asked for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'proofwire-deploy-'))
+    const keyFile = join(folder, 'key')
+    await writeFile(keyFile, `${key}\n`)
+    const flags = ['--rpc-url', anvil.rpcUrl, '--key-file', keyFile]
+    const run = async (...more: string[]) => {
+      const args = ['contracts/deploy.ts', ...flags, ...more]
+      const { stdout } = await promisify(execFile)(process.execPath, args)
+      return JSON.parse(stdout) as Record<string, unknown>
+    }
+    const nothing = { verifier: null, rollups: null, batchAccount: null }
+    expect(await run()).toMatchObject(nothing)
+    const { rollups, batchAccount, verifier } = await run('--rollups')
+    await rm(folder, { recursive: true })
+    expect(verifier).toBeNull()
+    const read = { address: rollups as Address, abi: rollupsAbi } as const
+    expect(await client().readContract({ ...read, functionName: 'rollupCount' })).toBe(0n)
+    expect(await client().getCode({ address: batchAccount as Address })).toMatch(/^0x60/)
   })
 
   test('windows that contradict each other are refused by name', async () => {

@@ -15,6 +15,7 @@ test('every contract that TypeScript talks to has its ABI', () => {
     'bondsAbi',
     'iPayeeVerifierAbi',
     'iVerifierAbi',
+    'rollupsAbi',
     'settlementAbi',
     'tableVerifierAbi',
   ])

@@ -5,7 +5,7 @@ import { createVerifier } from '#node/verifier'
 import { COORDINATE_ORDER } from '#protocol/field'
 import { decodeProof, encodeProof, type TableProof, type VerificationKey } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
-import { publicInputsHash as hashWords } from '#protocol/table'
+import { publicInputsHash as hashWords } from '#protocol/words'
 import { otherPayee } from '#test/support/ledger-sample'
 
 const vector = JSON.parse(

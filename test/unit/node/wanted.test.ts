@@ -73,7 +73,10 @@ describe('a wanted proof', () => {
     await deliver(own, bob!, requestId, proof, clock.now() - 10)
     const transactionHash = hash('transaction')
     const paid = { builder: own.signer.account, prover: bob!.account, nonce: request.nonce }
-    own.chain({ kind: 'paid', ...paid, payWei: 1_000n, transactionHash })
+    // Its post came late, its receipt added the rest, a claim nothing (rule P6).
+    own.chain({ kind: 'paid', ...paid, payWei: 400n, transactionHash })
+    own.chain({ kind: 'paid', ...paid, payWei: 600n, transactionHash: hash('receipt') })
+    own.chain({ kind: 'paid', ...paid, payWei: 0n, transactionHash: hash('claim') })
 
     const awardedAt = request.closesAt
     const delivery = {
@@ -105,6 +108,10 @@ describe('a wanted proof', () => {
       }),
     ])
     expect(await own.wanted.proof(wantedId)).toEqual(proof)
+    const before = own.wanted.get(wantedId)
+    await own.stop()
+    own = await startOwnMarket({ folder, clock })
+    expect(own.wanted.get(wantedId)).toEqual(before)
   })
 
   test('is still there after a restart, with its proof, when the market has forgotten the job', async () => {

@@ -117,22 +117,20 @@ describe('without a receipt', () => {
   })
 
   test('a payment of what is owed ends it, a smaller one does not', () => {
-    const pay = (payWei: bigint): Stage => {
+    const pay = (...parts: bigint[]): Stage => {
       const stage = proved()
-      const event = {
-        kind: 'paid',
-        builder,
-        prover: alice,
-        nonce: 1n,
-        payWei,
-        transactionHash: of.id,
-      } as const
-      stage.feed({ kind: 'chain', event })
+      for (const [i, payWei] of parts.entries()) {
+        const debt = { builder, prover: alice, nonce: 1n, payWei }
+        const transactionHash = `0x${i}` as const
+        stage.feed({ kind: 'chain', event: { kind: 'paid', ...debt, transactionHash } })
+      }
       stage.tick(of.id, PROVED_AT + PATIENCE_MS)
       return stage
     }
     expect([stageOf(pay(MILLI)), stageOf(pay(MILLI - 1n))]).toEqual(['over', 'proved'])
     expect(pay(0n).done('claim')).toHaveLength(1)
+    // A receipt over too little, then a post (rule P6).
+    expect(stageOf(pay(1n, MILLI - 1n))).toBe('over')
   })
 
   test('a slash ends it', () => {

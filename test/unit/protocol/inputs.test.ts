@@ -1,36 +1,77 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FIELD_ORDER, wordsToBytes } from '#protocol/field'
-import { checkInputs, decodeInputs, encodeInputs, inputsBytes } from '#protocol/inputs'
-import { context, sample } from '#test/support/ledger-sample'
+import {
+  checkInputs,
+  decodeInputs,
+  encodeInputs,
+  MAX_INPUTS_BYTES,
+  witnessFor,
+} from '#protocol/inputs'
+import { encodeTable, tableDigest } from '#protocol/table'
+import {
+  context,
+  operations,
+  otherProgram,
+  program,
+  sample,
+  transaction,
+} from '#test/support/ledger-sample'
 
-const { table, witness, inputs, terms, shape } = sample(4)
+const { table, witnesses, inputs, terms, shape } = sample(4)
+const none = { acting: null, credited: null }
 
 describe('inputs', () => {
-  test('come back as they were, and have the length their head says', () => {
-    expect(decodeInputs(inputs)).toEqual({ table, depth: 4, witnesses: [witness] })
-    expect(inputs).toHaveLength(inputsBytes(shape))
-    expect(sample(16).inputs).toHaveLength(inputsBytes({ entries: 1, depth: 16 }))
+  test.each(operations(4))('of $name come back as they were', ({ table: one, witness }) => {
+    const proofInputs = { table: one, depth: 4, witnesses: [witness] }
+    expect(decodeInputs(encodeInputs(proofInputs))).toEqual(proofInputs)
+  })
+
+  test('hold the witness of the slots their program answers for, and no other', () => {
+    const both = operations(4).find(({ name }) => name === 'a signed send to another rollup')!
+    expect(witnessFor(both.table, program, 0, both.witness)).toEqual(both.witness)
+    expect(witnessFor(both.table, otherProgram, 0, both.witness)).toEqual(none)
+    const within = operations(4).find(({ name }) => name === 'a signed send')!
+    expect(witnessFor(within.table, program, 0, within.witness)).toEqual(within.witness)
+    const bytes = encodeInputs({ table, depth: 4, witnesses: [none, none] })
+    expect(bytes).toHaveLength(6 + encodeTable(table).length + 2)
+    expect(inputs).toHaveLength(bytes.length + 2 * 32 * (10 + 4))
   })
 
   test('need a witness for each entry, with a sibling for each level', () => {
     expect(() => encodeInputs({ table, depth: 4, witnesses: [] })).toThrow(RangeError)
-    expect(() => encodeInputs({ table, depth: 5, witnesses: [witness] })).toThrow(RangeError)
+    expect(() => encodeInputs({ table, depth: 5, witnesses })).toThrow(RangeError)
   })
 
-  test('are refused with another version, depth, count or length', () => {
-    expect(decodeInputs(inputs.with(0, 2))).toBeNull()
-    expect(decodeInputs(inputs.with(1, 0))).toBeNull()
-    expect(decodeInputs(inputs.with(1, 5))).toBeNull()
-    expect(decodeInputs(inputs.with(3, 2))).toBeNull()
+  test('are refused with another version, depth, table length, slots or length', () => {
+    const slotsAt = 6 + encodeTable(table).length
+    expect(inputs[slotsAt]).toBe(1)
+    for (const [at, byte] of [
+      [0, 1],
+      [1, 0],
+      [1, 5],
+      [1, 33],
+      [2, 255],
+      [5, inputs[5]! ^ 1],
+      [slotsAt, 0],
+      [slotsAt, 3],
+      [slotsAt, 4],
+    ] as const) {
+      expect(decodeInputs(inputs.with(at, byte)), `byte ${at}`).toBeNull()
+    }
     expect(decodeInputs(inputs.subarray(0, -1))).toBeNull()
+    expect(decodeInputs(new Uint8Array([...inputs, 0]))).toBeNull()
     expect(decodeInputs(new Uint8Array(3))).toBeNull()
+    expect(decodeInputs(new Uint8Array(MAX_INPUTS_BYTES + 1))).toBeNull()
   })
 
-  test('are refused with a word not below the field order', () => {
+  test('are refused with a word not below the field order, or an account beyond the tree', () => {
     const dirty = inputs.slice()
     dirty.set(wordsToBytes([FIELD_ORDER]), dirty.length - 32)
     expect(decodeInputs(dirty)).toBeNull()
+    const beyond = inputs.slice()
+    beyond.set(wordsToBytes([16n]), 6 + encodeTable(table).length + 1)
+    expect(decodeInputs(beyond)).toBeNull()
   })
 
   test('never make the reader throw', () => {
@@ -51,8 +92,11 @@ describe('inputs', () => {
 })
 
 describe('checkInputs', () => {
-  test('accepts the inputs a request promised', () => {
+  test('accepts the inputs a request promised, in any circuit with room for them', () => {
     expect(checkInputs(inputs, terms, shape)).toBeNull()
+    expect(checkInputs(inputs, terms, { entries: 5, depth: 4 })).toBeNull()
+    const deep = sample(16, [transaction(table.entries[0]!.action.data)])
+    expect(checkInputs(deep.inputs, deep.terms, { entries: 1, depth: 16 })).toBeNull()
   })
 
   test('refuses inputs that are not the ones the request names', () => {
@@ -63,21 +107,40 @@ describe('checkInputs', () => {
     expect(check({ venue: context.executor })).toBe('wrong-venue')
     expect(check({ tableDigest: zero })).toBe('wrong-digest')
     expect(check({ publicInputsHash: zero })).toBe('wrong-public-inputs')
-    expect(checkInputs(inputs, terms, { entries: 1, depth: 5 })).toBe('wrong-shape')
-    // Padded to another circuit the same table has another hash.
-    expect(checkInputs(inputs, terms, { entries: 2, depth: 4 })).toBe('wrong-public-inputs')
-    const padded = sample(4, 2)
-    expect(checkInputs(padded.inputs, padded.terms, padded.shape)).toBeNull()
+    expect(check({ verifier: context.venue })).toBe('wrong-public-inputs')
+    expect(check({ programId: zero })).toBe('wrong-public-inputs')
+    expect(checkInputs(inputs, terms, { entries: 2, depth: 5 })).toBe('wrong-shape')
+    expect(checkInputs(inputs, terms, { entries: 1, depth: 4 })).toBe('wrong-shape')
+  })
+
+  test('refuses a table with no program of a rollup it names, or with two', () => {
+    const check = (programs: typeof table.programs) => {
+      const changed = { ...table, programs }
+      const bytes = encodeInputs({ table: changed, depth: 4, witnesses })
+      const digest = tableDigest(encodeTable(changed))
+      const request = { ...terms, inputBytes: bytes.length, tableDigest: digest }
+      return checkInputs(bytes, request, shape)
+    }
+    expect(check(table.programs)).toBeNull()
+    expect(check([])).toBe('malformed-table')
+    const [one] = table.programs as [(typeof table.programs)[0]]
+    const second = { ...one, programId: otherProgram.programId }
+    expect(check([one, second, ...table.programs.slice(1)])).toBe('malformed-table')
   })
 
   test('refuses garbled inputs, and a witness that proves nothing', () => {
-    const garbled = inputs.with(0, 9)
-    expect(checkInputs(garbled, terms, shape)).toBe('malformed-inputs')
-    const unsigned = { ...witness, signature: [0n, 1n, 0n] as const }
-    const bytes = encodeInputs({ table, depth: 4, witnesses: [unsigned] })
-    expect(checkInputs(bytes, terms, shape)).toBe('wrong-signature')
-    const siblings = { ...witness, destinationSiblings: witness.sourceSiblings }
-    const wrongPath = encodeInputs({ table, depth: 4, witnesses: [siblings] })
-    expect(checkInputs(wrongPath, terms, shape)).toBe('wrong-root')
+    expect(checkInputs(inputs.with(0, 9), terms, shape)).toBe('malformed-inputs')
+    const check = (changed: typeof witnesses) => {
+      const bytes = encodeInputs({ table, depth: 4, witnesses: changed })
+      return checkInputs(bytes, { ...terms, inputBytes: bytes.length }, shape)
+    }
+    expect(check(witnesses)).toBeNull()
+    expect(check([none, none])).toBe('wrong-witness')
+    expect(check([witnesses[1]!, witnesses[0]!])).not.toBeNull()
+    const { acting } = witnesses[0]!
+    const siblings = acting!.siblings.with(3, 1n)
+    expect(check([{ acting: { ...acting!, siblings }, credited: null }, witnesses[1]!])).toBe(
+      'wrong-root',
+    )
   })
 })

@@ -1,174 +1,244 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { eddsaKey } from '#protocol/eddsa'
-import { poseidon } from '#protocol/field'
+import { applyAction, creditMessage } from '#protocol/ledger'
 import {
-  accountOf,
-  applyCall,
-  type CallWitness,
-  checkCall,
-  createLedger,
-  type Ledgers,
-  rootOf,
-  signCall,
-} from '#protocol/ledger'
-import type { Entry, LedgerCall } from '#protocol/table'
-import { context, sample, sampleCall, sampleLedgers, secret } from '#test/support/ledger-sample'
+  encodeAnswer,
+  encodeBalance,
+  encodeDeposit,
+  encodeSend,
+  encodeWithdraw,
+} from '#protocol/ledger-calls'
+import { checkEntry } from '#protocol/ledger-check'
+import { accountAddress, accountOf, type Ledgers, rootOf, withAccount } from '#protocol/ledger-tree'
+import type { Hex } from '#protocol/schema'
+import { type Action, ZERO_HASH } from '#protocol/table'
+import { messageHash } from '#protocol/words'
+import {
+  answer,
+  call,
+  context,
+  errand,
+  owner,
+  program,
+  run,
+  sampleLedgers,
+  secret,
+  signatureOf,
+  tableOf,
+  till,
+  transaction,
+} from '#test/support/ledger-sample'
 
 const DEPTH = 4
 const ledgers = sampleLedgers(DEPTH)
-const { table, witness } = sample(DEPTH)
-const entry = table.entries[0]!
+const balanceOf = (state: Ledgers, rollup: bigint, index: number) =>
+  accountOf(state.get(rollup)!, index)!.balanceWei
+const apply = (action: Action, to: Ledgers = ledgers, signer = 1) =>
+  applyAction(to, context, action, signatureOf(to, action, signer))
+const refusal = (data: Hex, change: Partial<Action> = {}) => apply(call(data, change))
 
-const apply = (call: LedgerCall, signer = 1, to: Ledgers = ledgers) =>
-  applyCall(to, context, call, signCall(secret(signer), context, call))
-const applied = apply(sampleCall)
-if (typeof applied === 'string') throw new Error(applied)
-
-describe('createLedger', () => {
-  test('has the root of a plain Merkle tree over its accounts', () => {
-    const account = { key: [7n, 8n] as const, balanceWei: 9n, nonce: 1n }
-    const ledger = createLedger(1n, 2, [[2, account]])
-    const leaf = poseidon([7n, 8n, 9n, 1n])
-    const right = poseidon([leaf, 0n])
-    const left = poseidon([0n, 0n])
-    expect(rootOf(ledger)).toBe(poseidon([left, right]))
-    expect(accountOf(ledger, 2)).toEqual(account)
-    expect(accountOf(ledger, 3)).toBeNull()
-    expect(accountOf(ledger, 4)).toBeNull()
+describe('applyAction', () => {
+  test('credits a deposit, by its selector or none, and answers with the balance', () => {
+    for (const data of ['0x', encodeDeposit()] as const) {
+      const { ledgers: after, entries } = run(ledgers, [call(data, { value: 70n })])
+      expect(balanceOf(after, 1n, 1)).toBe(1_070n)
+      expect(entries[0]!.deltas).toMatchObject([{ rollupId: 1n, etherDelta: 70n, sent: ZERO_HASH }])
+      expect(entries[0]!.next).toEqual(
+        answer({ rollupId: 0n, sourceRollup: 1n, scope: [], data: encodeAnswer(1_070n) }),
+      )
+    }
   })
 
-  test('refuses depths and indices that cannot be', () => {
-    const account = { key: [7n, 8n] as const, balanceWei: 9n, nonce: 1n }
-    expect(() => createLedger(1n, 0, [])).toThrow(RangeError)
-    expect(() => createLedger(1n, 33, [])).toThrow(RangeError)
-    expect(() => createLedger(1n, 2, [[4, account]])).toThrow(RangeError)
-    expect(() => createLedger(1n, 2, [[-1, account]])).toThrow(RangeError)
+  test('tells a balance to whoever asks, and changes nothing', () => {
+    const { entries } = run(ledgers, [call(encodeBalance(), { sourceRollup: 7n, scope: [2] })])
+    const [{ deltas, next }] = entries as [(typeof entries)[0]]
+    expect(deltas[0]!.rootAfter).toBe(deltas[0]!.rootBefore)
+    expect(next).toMatchObject({ rollupId: 7n, scope: [2], data: encodeAnswer(1_000n) })
   })
-})
 
-describe('applyCall', () => {
-  test('moves the value, counts the call, and records both roots', () => {
-    const [from, to] = [applied.ledgers.get(1n)!, applied.ledgers.get(2n)!]
-    expect(accountOf(from, 3)).toMatchObject({ balanceWei: 750n, nonce: 1n })
-    expect(accountOf(to, 5)).toMatchObject({ balanceWei: 1_250n, nonce: 0n })
-    expect(applied.entry).toEqual({
-      ...sampleCall,
-      sourceBefore: rootOf(ledgers.get(1n)!),
-      sourceAfter: rootOf(from),
-      destinationBefore: rootOf(ledgers.get(2n)!),
-      destinationAfter: rootOf(to),
-      sourceDeltaWei: -250n,
-      destinationDeltaWei: 250n,
+  test('moves money within a rollup and counts what a key signed', () => {
+    const { ledgers: after, entries } = run(ledgers, [transaction(encodeSend(1n, 1, 250n))])
+    expect(accountOf(after.get(1n)!, 3)).toMatchObject({ balanceWei: 750n, nonce: 1n })
+    expect(accountOf(after.get(1n)!, 1)).toMatchObject({ balanceWei: 1_250n, nonce: 0n })
+    expect(entries[0]!.deltas).toMatchObject([{ etherDelta: 0n, sent: ZERO_HASH }])
+  })
+
+  test('sends money to another rollup by a message both deltas name', () => {
+    const { ledgers: after, entries } = run(ledgers, [call(encodeSend(2n, 5, 250n))])
+    expect(balanceOf(after, 1n, 1)).toBe(750n)
+    expect(balanceOf(after, 2n, 5)).toBe(1_250n)
+    const hash = messageHash({
+      sourceRollup: 1n,
+      source: accountAddress(1),
+      destinationRollup: 2n,
+      destination: accountAddress(5),
+      valueWei: 250n,
     })
+    expect(entries[0]!.deltas).toMatchObject([
+      { rollupId: 1n, etherDelta: -250n, sent: hash, received: ZERO_HASH },
+      { rollupId: 2n, etherDelta: 250n, sent: ZERO_HASH, received: hash },
+    ])
+  })
+
+  test('calls L1 with a withdrawal, and answers when L1 did', () => {
+    const { ledgers: after, entries } = run(ledgers, errand)
+    expect(entries[0]!.next).toEqual({
+      ...call('0x', { rollupId: 0n, destination: till, value: 250n, scope: [0] }),
+      sourceAddress: accountAddress(1),
+      sourceRollup: 1n,
+    })
+    expect(entries[1]!.deltas[0]).toMatchObject({ etherDelta: 0n })
+    expect(entries[1]!.next).toMatchObject({ rollupId: 0n, scope: [], data: encodeAnswer(750n) })
+    expect(balanceOf(after, 1n, 1)).toBe(750n)
+    expect(after.get(1n)!.pending).toBeNull()
+    expect(entries[1]!.deltas[0]!.rootAfter).not.toBe(entries[0]!.deltas[0]!.rootAfter)
+  })
+
+  test('takes back what L1 refused', () => {
+    const failed = answer({ failed: true, value: 250n, data: '0xdead' })
+    const { ledgers: after, entries } = run(ledgers, [errand[0]!, failed])
+    expect(balanceOf(after, 1n, 1)).toBe(1_000n)
+    expect(rootOf(after.get(1n)!)).toBe(rootOf(ledgers.get(1n)!))
+    expect(entries[1]!.deltas[0]).toMatchObject({ etherDelta: 250n })
+    expect(entries[1]!.next).toMatchObject({ failed: true, data: '0x', value: 0n })
+  })
+
+  test('answers the call made last first', () => {
+    const inner = call(encodeWithdraw(till, 30n))
+    const { ledgers: after, entries } = run(ledgers, [errand[0]!, inner, answer(), answer()])
+    expect(after.get(1n)!.pending).toBeNull()
+    const roots = entries.map(({ deltas }) => deltas[0]!.rootAfter)
+    expect(new Set(roots).size).toBe(4)
+    expect(entries[3]!.next.data).toBe(encodeAnswer(720n))
   })
 
   test('leaves the ledgers it was given as they were', () => {
     const fresh = sampleLedgers(DEPTH)
-    for (const [rollup, ledger] of ledgers) {
-      expect(rootOf(ledger)).toBe(rootOf(fresh.get(rollup)!))
+    for (const [rollup, ledger] of ledgers) expect(rootOf(ledger)).toBe(rootOf(fresh.get(rollup)!))
+  })
+
+  test('refuses accounts, rollups and functions there are not', () => {
+    expect(refusal('0x', { rollupId: 3n })).toBe('unknown-rollup')
+    expect(refusal('0x', { destination: accountAddress(2) })).toBe('unknown-account')
+    expect(refusal('0x', { destination: accountAddress(16) })).toBe('unknown-account')
+    expect(refusal('0x12345678')).toBe('unknown-function')
+    expect(refusal(`${encodeDeposit()}00`)).toBe('unknown-function')
+    expect(refusal(`${encodeSend(2n, 5, 1n)}00`)).toBe('unknown-function')
+    expect(refusal(encodeSend(3n, 5, 1n))).toBe('unknown-rollup')
+    expect(refusal(encodeSend(2n, 1, 1n))).toBe('unknown-account')
+    expect(refusal(encodeSend(2n, 16, 1n))).toBe('unknown-account')
+    expect(refusal(encodeSend(1n, 1, 1n))).toBe('same-account')
+    expect(apply(transaction(encodeDeposit()))).toBe('unknown-function')
+  })
+
+  test('refuses whoever does not own the account', () => {
+    const data = encodeSend(2n, 5, 1n)
+    expect(refusal(data, { sourceAddress: till })).toBe('not-owner')
+    expect(refusal(data, { sourceRollup: 2n })).toBe('not-owner')
+    expect(refusal(data, { destination: accountAddress(3) })).toBe('not-owner')
+    expect(apply(transaction(data), ledgers, 2)).toBe('wrong-signature')
+    expect(applyAction(ledgers, context, transaction(data))).toBe('wrong-signature')
+    const signature = signatureOf(ledgers, transaction(data))
+    for (const where of [
+      { ...context, chainId: 1 },
+      { ...context, venue: owner },
+    ]) {
+      expect(applyAction(ledgers, where, transaction(data), signature)).toBe('wrong-signature')
     }
+    const { ledgers: after } = run(ledgers, [transaction(data)])
+    expect(applyAction(after, context, transaction(data), signature)).toBe('wrong-signature')
   })
 
-  test('refuses calls that do not fit the state, and says why', () => {
-    const refusal = (change: Partial<LedgerCall>, signer = 1) =>
-      apply({ ...sampleCall, ...change }, signer)
-    expect(refusal({ destinationRollup: 1n })).toBe('same-rollup')
-    expect(refusal({ destinationRollup: 3n })).toBe('unknown-rollup')
-    expect(refusal({ sourceAccount: 4 })).toBe('unknown-account')
-    expect(refusal({ destinationAccount: 16 })).toBe('unknown-account')
-    expect(refusal({ nonce: 1n })).toBe('wrong-nonce')
-    expect(refusal({ valueWei: 1_001n })).toBe('insufficient-balance')
-    expect(refusal({ valueWei: -1n })).toBe('out-of-range')
-    expect(refusal({ data: 1n << 248n })).toBe('out-of-range')
-    expect(refusal({}, 2)).toBe('wrong-signature')
-  })
-
-  test('refuses a balance beyond 96 bits', () => {
+  test('refuses what would make or lose money', () => {
+    expect(refusal(encodeSend(2n, 5, 1_001n))).toBe('insufficient-balance')
+    expect(refusal(encodeWithdraw(till, 1_001n))).toBe('insufficient-balance')
+    expect(refusal(encodeSend(2n, 5, 1n << 96n))).toBe('out-of-range')
+    for (const data of [encodeBalance(), encodeSend(2n, 5, 1n), encodeWithdraw(till, 1n)]) {
+      expect(refusal(data, { value: 1n })).toBe('wrong-action')
+    }
+    expect(refusal('0x', { value: 1n << 96n })).toBe('out-of-range')
+    expect(refusal('0x', { value: (1n << 96n) - 1_000n })).toBe('balance-overflow')
     const rich = { key: eddsaKey(secret(9)), balanceWei: (1n << 96n) - 250n, nonce: 0n }
-    const full = new Map(ledgers).set(2n, createLedger(2n, DEPTH, [[5, rich]]))
-    expect(apply(sampleCall, 1, full)).toBe('balance-overflow')
-    expect(apply({ ...sampleCall, valueWei: 249n }, 1, full)).toHaveProperty('entry')
+    const full = new Map(ledgers).set(2n, withAccount(ledgers.get(2n)!, 5, rich))
+    expect(apply(call(encodeSend(2n, 5, 250n)), full)).toBe('balance-overflow')
+    expect(apply(call(encodeSend(2n, 5, 249n)), full)).toHaveProperty('deltas')
   })
 
-  test('refuses a call signed for another chain or venue, and the same call twice', () => {
-    const elsewhere = signCall(secret(1), { ...context, chainId: 1 }, sampleCall)
-    expect(applyCall(ledgers, context, sampleCall, elsewhere)).toBe('wrong-signature')
-    const otherVenue = { ...context, venue: context.executor }
-    const forOther = signCall(secret(1), otherVenue, sampleCall)
-    expect(applyCall(ledgers, context, sampleCall, forOther)).toBe('wrong-signature')
-    expect(apply(sampleCall, 1, applied.ledgers)).toBe('wrong-nonce')
+  test('refuses actions that cannot be', () => {
+    expect(refusal('0x', { actionType: 'REVERT_CONTINUE', failed: true })).toBe('wrong-action')
+    expect(refusal('0x', { failed: true })).toBe('wrong-action')
+    expect(refusal('0x', { sourceRollup: 1n })).toBe('wrong-action')
+    expect(refusal(encodeWithdraw(till, 1n), { scope: [1] })).toBe('wrong-action')
+    expect(apply(answer())).toBe('nothing-pending')
+    const { ledgers: waiting } = run(ledgers, [errand[0]!])
+    expect(apply(answer({ scope: [] }), waiting)).toBe('wrong-action')
+    expect(apply(answer({ value: 250n }), waiting)).toBe('wrong-action')
+    expect(apply(answer({ failed: true, value: 249n }), waiting)).toBe('wrong-action')
+    expect(apply(answer({ sourceRollup: 2n }), waiting)).toBe('wrong-action')
   })
 
-  test('conserves the sum of all balances over any sequence of calls', () => {
-    const places = [
-      { rollup: 1n, account: 3, signer: 1 },
-      { rollup: 1n, account: 15, signer: 2 },
-      { rollup: 2n, account: 0, signer: 3 },
-      { rollup: 2n, account: 5, signer: 4 },
-    ]
-    const step = fc.record({
-      from: fc.constantFrom(...places),
-      to: fc.constantFrom(...places),
-      valueWei: fc.bigInt({ min: 0n, max: 1_500n }),
-    })
+  test('keeps as much money as its ether deltas say, and every entry can be proven', () => {
+    const accounts = [
+      [1n, 1],
+      [1n, 3],
+      [1n, 15],
+      [2n, 0],
+      [2n, 5],
+    ] as const
+    const amount = fc.bigInt({ min: 0n, max: 700n })
+    const to = fc.constantFrom(...accounts)
+    const anyAction = fc.oneof(
+      fc
+        .tuple(to, amount)
+        .map(([[rollup, index], value]) =>
+          call('0x', { rollupId: rollup, destination: accountAddress(index), value }),
+        ),
+      fc
+        .tuple(to, amount, fc.constantFrom(call, transaction))
+        .map(([[rollup, index], wei, of]) => of(encodeSend(rollup, index, wei))),
+      fc
+        .tuple(amount, fc.constantFrom(call, transaction))
+        .map(([wei, of]) => of(encodeWithdraw(till, wei))),
+      fc.constant(answer()),
+    )
+    const total = (state: Ledgers) =>
+      accounts.reduce((sum, [rollup, index]) => sum + balanceOf(state, rollup, index), 0n)
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 6 }), (steps) => {
-        let state: Ledgers = ledgers
-        for (const { from, to, valueWei } of steps) {
-          const call: LedgerCall = {
-            sourceRollup: from.rollup,
-            sourceAccount: from.account,
-            destinationRollup: to.rollup,
-            destinationAccount: to.account,
-            valueWei,
-            nonce: accountOf(state.get(from.rollup)!, from.account)!.nonce,
-            data: 0n,
-          }
-          const next = apply(call, from.signer, state)
-          if (typeof next === 'string') continue
-          expect(checkCall(context, DEPTH, next.entry, next.witness)).toBeNull()
-          state = next.ledgers
+      fc.property(fc.array(anyAction, { maxLength: 6 }), (actions) => {
+        let state = ledgers
+        for (const action of actions) {
+          const step = apply(action, state)
+          if (typeof step === 'string') continue
+          const { deltas, next, witness } = step
+          const table = tableOf([{ deltas, action, next }])
+          expect(checkEntry(table, program, DEPTH, 0, witness)).toBeNull()
+          const moved = deltas.reduce((sum, { etherDelta }) => sum + etherDelta, 0n)
+          expect(total(step.ledgers)).toBe(total(state) + moved)
+          expect(moved).toBe(action.value - next.value)
+          state = step.ledgers
         }
-        const sum = places.reduce(
-          (total, { rollup, account }) =>
-            total + accountOf(state.get(rollup)!, account)!.balanceWei,
-          0n,
-        )
-        expect(sum).toBe(4_000n)
       }),
       { numRuns: 20 },
     )
   })
 })
 
-describe('checkCall', () => {
-  const check = (change: Partial<Entry>, other: Partial<CallWitness> = {}) =>
-    checkCall(context, DEPTH, { ...entry, ...change }, { ...witness, ...other })
-
-  test('accepts what applyCall made', () => {
-    expect(check({})).toBeNull()
-  })
-
-  test('refuses wrong roots, deltas, paths and signatures', () => {
-    expect(check({ sourceBefore: entry.sourceBefore + 1n })).toBe('wrong-root')
-    expect(check({ sourceAfter: entry.sourceBefore })).toBe('wrong-root')
-    expect(check({ destinationBefore: 0n })).toBe('wrong-root')
-    expect(check({ destinationAfter: entry.sourceAfter })).toBe('wrong-root')
-    expect(check({ sourceDeltaWei: 0n })).toBe('wrong-delta')
-    expect(check({ destinationDeltaWei: 251n })).toBe('wrong-delta')
-    expect(check({ data: 1n })).toBe('wrong-signature')
-    expect(check({ destinationAccount: 4 })).toBe('wrong-signature')
-    expect(check({ sourceAccount: 16 })).toBe('unknown-account')
-    expect(check({ destinationRollup: 1n })).toBe('same-rollup')
-    const siblings = witness.sourceSiblings.with(0, 1n)
-    expect(check({}, { sourceSiblings: siblings })).toBe('wrong-root')
-    expect(check({}, { sourceSiblings: siblings.slice(1) })).toBe('wrong-root')
-  })
-
-  test('refuses L1 as a ledger', () => {
-    const call = { ...sampleCall, sourceRollup: 0n }
-    const signature = signCall(secret(1), context, call)
-    expect(check({ sourceRollup: 0n }, { signature })).toBe('out-of-range')
+describe('creditMessage', () => {
+  test('credits what a rollup of any program sends', () => {
+    const message = {
+      sourceRollup: 9n,
+      source: owner,
+      destinationRollup: 2n,
+      destination: accountAddress(5),
+      valueWei: 40n,
+    }
+    const credit = creditMessage(ledgers, message)
+    if (typeof credit === 'string') throw new Error(credit)
+    expect(balanceOf(credit.ledgers, 2n, 5)).toBe(1_040n)
+    expect(credit.delta).toMatchObject({ etherDelta: 40n, received: messageHash(message) })
+    expect(credit.credited).toMatchObject({ index: 5, from: BigInt(owner) })
+    expect(creditMessage(ledgers, { ...message, valueWei: -1n })).toBe('out-of-range')
+    expect(creditMessage(ledgers, { ...message, destinationRollup: 9n })).toBe('unknown-rollup')
   })
 })

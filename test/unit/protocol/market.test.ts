@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { ProverDesk } from '#protocol/bidder'
-import type { Input } from '#protocol/effects'
+import type { ChainEvent, Input } from '#protocol/effects'
 import type { Market } from '#protocol/market'
-import type { Address } from '#protocol/schema'
+import type { Address, Hex } from '#protocol/schema'
 import { Random } from '#simulations/random'
 import {
   acceptance,
@@ -168,6 +168,29 @@ describe('a job', () => {
     expect(nameOf(stage.feed({ kind: 'chain', event: { kind: 'block', timestampS: 1 } }))).toBe(
       'accept',
     )
+  })
+
+  test('adds up what its post and its receipt paid, each once, after a restart too (rule P6)', () => {
+    const stage = new Stage({ self: builder })
+    for (const from of [of, ...bids.map(({ bid: signed }) => signed)]) stage.hear(from)
+    stage.hear(awarded, CLOSES_AT)
+    stage.hear(start(awarded), CLOSES_AT + 100)
+    const pay = (on: Stage, payWei: bigint, transactionHash: Hex) => {
+      const debt = { builder, prover: alice, nonce: 1n }
+      const event: ChainEvent = { kind: 'paid', ...debt, payWei, transactionHash }
+      on.feed({ kind: 'chain', event })
+      return [on.announced(), on.market.job(of.id)!.obligations.get(alice)!.resolution]
+    }
+    const post = { kind: 'paid', payWei: 6n, transactionHash: '0xa0' }
+    const sum = expect.objectContaining({ ...post, payWei: 10n })
+    expect(pay(stage, 6n, '0xa0')).toEqual([['paid', 'ended'], post])
+    expect(pay(stage, 4n, '0xb0')).toEqual([['paid'], sum])
+    // A claim that added nothing.
+    expect(pay(stage, 0n, '0xc0')).toEqual([[], sum])
+    const after = new Stage({ self: builder })
+    after.market.restore(structuredClone(stage.market.record(of.id)!), CLOSES_AT + 200)
+    expect(pay(after, 6n, '0xa0')).toEqual([[], sum])
+    expect(pay(after, 4n, '0xb0')).toEqual([[], sum])
   })
 
   test('comes back from its record, and from that record again', () => {

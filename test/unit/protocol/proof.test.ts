@@ -17,7 +17,8 @@ import {
   type VerificationKey,
   verifierConstructorArgs,
 } from '#protocol/proof'
-import { otherPayee } from '#test/support/ledger-sample'
+import { evaluate, padWords, poseidonDigest, publicInputsHash } from '#protocol/words'
+import { otherPayee, program, sample } from '#test/support/ledger-sample'
 
 const vector = JSON.parse(
   readFileSync(new URL('../../vectors/table-proof.json', import.meta.url), 'utf8'),
@@ -125,6 +126,34 @@ describe('a proof on the wire', () => {
   })
 })
 
+describe('the sample proof', () => {
+  const of = { ...program, programId: vector.programId }
+  const { words, terms } = sample(4, undefined, { of })
+
+  test('is of the sample table: a withdrawal and the answer to it', () => {
+    expect(proof.words).toEqual(words)
+    expect(vector.publicInputsHash).toBe(terms.publicInputsHash)
+    expect(proof.p).toBe(poseidonDigest(padWords(words, 2)))
+  })
+
+  test('states something else when any word of its table is another', () => {
+    const [, x, y] = statementOf(proof).signals
+    for (const [at, word] of proof.words.entries()) {
+      const words = proof.words.with(at, (word + 1n) % FIELD_ORDER)
+      const { kd, signals } = statementOf({ ...proof, words })
+      expect(kd, `word ${at}`).toBe(publicInputsHash(words))
+      expect(kd).not.toBe(vector.publicInputsHash)
+      expect(signals[1]).not.toBe(x)
+      expect(signals[2]).not.toBe(y)
+    }
+  })
+
+  test('has the value of its words whether or not they are padded', () => {
+    const [, x, y] = statementOf(proof).signals
+    expect(evaluate(padWords(proof.words, 5), x)).toBe(y)
+  })
+})
+
 describe('a verification key', () => {
   test('is read from the form snarkjs writes', () => {
     expect(parseVerificationKey(json)).toEqual(key)
@@ -183,6 +212,6 @@ describe('a verification key', () => {
     const [points, words] = verifierConstructorArgs(key)
     expect(points.ic).toEqual(key.ic)
     expect(points.beta).toEqual(key.beta)
-    expect(words).toBe(19n)
+    expect(words).toBe(92n)
   })
 })

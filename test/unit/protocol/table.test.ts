@@ -1,208 +1,146 @@
 import { readFileSync } from 'node:fs'
-import { hexToBytes } from '@noble/hashes/utils.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bytesToWords, FIELD_ORDER, wordsToBytes } from '#protocol/field'
-import type { Address } from '#protocol/schema'
+import { fromHex, toHex } from '#protocol/field'
 import {
-  challenge,
+  actionHash,
   decodeTable,
-  ENTRY_WORDS,
   type Entry,
   encodeTable,
-  evaluate,
-  HEADER_WORDS,
+  fromActionAbi,
+  MAX_DATA_BYTES,
   MAX_ENTRIES,
-  poseidonDigest,
-  publicInputsHash,
+  MAX_SCOPE_STEPS,
+  MAX_TABLE_BYTES,
+  packScope,
+  SCOPE_STEP_LIMIT,
   type Table,
   tableDigest,
-  tableWords,
-  wordCount,
+  unpackScope,
 } from '#protocol/table'
-import { otherPayee, payee, sample } from '#test/support/ledger-sample'
+import { actionOf, anyTable, goldenTable, seedTable, wordOf } from '#test/support/table-sample'
 
 const golden = JSON.parse(
   readFileSync(new URL('../../vectors/table.json', import.meta.url), 'utf8'),
 )
-const { table, words } = sample(4)
-
-const below = (bits: bigint) => fc.bigInt({ min: 0n, max: (1n << bits) - 1n })
-const word = fc.bigInt({ min: 0n, max: FIELD_ORDER - 1n })
-const account = fc.integer({ min: 0, max: 2 ** 32 - 1 })
-const amount = fc.bigInt({ min: 1n - (1n << 96n), max: (1n << 96n) - 1n })
-const address = fc
-  .uint8Array({ minLength: 20, maxLength: 20 })
-  .map((bytes): Address => `0x${Buffer.from(bytes).toString('hex')}`)
-const entry: fc.Arbitrary<Entry> = fc.record({
-  sourceRollup: below(64n),
-  destinationRollup: below(64n),
-  sourceAccount: account,
-  destinationAccount: account,
-  valueWei: below(96n),
-  nonce: below(64n),
-  data: below(248n),
-  sourceBefore: word,
-  sourceAfter: word,
-  destinationBefore: word,
-  destinationAfter: word,
-  sourceDeltaWei: amount,
-  destinationDeltaWei: amount,
+const bytes = encodeTable(goldenTable)
+const withFirst = (change: Partial<Entry>): Table => ({
+  ...goldenTable,
+  entries: [{ ...goldenTable.entries[0]!, ...change }],
 })
-const anyTable: fc.Arbitrary<Table> = fc
-  .record({
-    chainId: fc.maxSafeNat(),
-    venue: address,
-    executor: address,
-    blocks: fc.tuple(fc.maxSafeNat(), fc.maxSafeNat()),
-    entries: fc.array(entry, { minLength: 1, maxLength: 4 }),
-  })
-  .map(({ blocks, ...rest }) => ({
-    ...rest,
-    firstBlock: Math.min(...blocks),
-    lastBlock: Math.max(...blocks),
-  }))
 
 describe('the golden table', () => {
-  test('has the words, hashes and challenge both languages agree on', () => {
-    expect(words.map((value) => `0x${value.toString(16).padStart(64, '0')}`)).toEqual(golden.words)
-    expect(encodeTable(table)).toEqual(hexToBytes(golden.canonical.slice(2)))
-    expect(tableDigest(encodeTable(table))).toBe(golden.tableDigest)
-    expect(publicInputsHash(words)).toBe(golden.kd)
-    const p = poseidonDigest(words)
-    expect(p).toBe(BigInt(golden.p))
-    const x = challenge(golden.kd, p, payee)
-    expect(x).toBe(BigInt(golden.x))
-    expect(evaluate(words, x)).toBe(BigInt(golden.y))
-  })
-})
-
-describe('tableWords', () => {
-  test('gives a header and fourteen words an entry, all below the field order', () => {
-    fc.assert(
-      fc.property(anyTable, (any) => {
-        const all = tableWords(any)
-        expect(all).toHaveLength(HEADER_WORDS + ENTRY_WORDS * any.entries.length)
-        expect(all.every((value) => value >= 0n && value < FIELD_ORDER)).toBe(true)
-      }),
-    )
-  })
-
-  test('pads a shorter table with zero words', () => {
-    const padded = tableWords(table, 3)
-    expect(padded).toHaveLength(wordCount(3))
-    expect(padded.slice(0, words.length)).toEqual(words)
-    expect(padded.slice(words.length).every((value) => value === 0n)).toBe(true)
-  })
-
-  test('refuses a table that does not fit, and fields out of their bounds', () => {
-    const [first] = table.entries
-    const withEntry = (change: Partial<Entry>): Table => ({
-      ...table,
-      entries: [{ ...first!, ...change }],
-    })
-    expect(() => tableWords({ ...table, entries: [first!, first!] }, 1)).toThrow(RangeError)
-    for (const change of [
-      { valueWei: 1n << 96n },
-      { valueWei: -1n },
-      { sourceRollup: 1n << 64n },
-      { sourceAccount: 2 ** 32 },
-      { data: 1n << 248n },
-      { sourceAfter: FIELD_ORDER },
-      { sourceDeltaWei: -(1n << 96n) },
-      { destinationDeltaWei: 1n << 96n },
-    ]) {
-      expect(() => tableWords(withEntry(change))).toThrow(RangeError)
-    }
-    expect(() => tableWords({ ...table, chainId: 2 ** 53 })).toThrow(RangeError)
+  test('has the bytes and hashes both languages agree on', () => {
+    expect(toHex(bytes)).toBe(golden.canonical)
+    expect(tableDigest(bytes)).toBe(golden.tableDigest)
+    expect(decodeTable(fromHex(golden.canonical))).toEqual(goldenTable)
+    expect(goldenTable.entries.map(({ action }) => actionHash(action))).toEqual(golden.actionHashes)
+    expect(goldenTable.entries.map(({ next }) => actionHash(next))).toEqual(golden.nextHashes)
   })
 })
 
 describe('canonical bytes', () => {
   test('come back as the same table', () => {
     fc.assert(
-      fc.property(anyTable, (any) => {
-        expect(decodeTable(encodeTable(any))).toEqual(any)
+      fc.property(anyTable, (table) => {
+        expect(decodeTable(encodeTable(table))).toEqual(table)
       }),
     )
   })
 
-  test('are the only bytes a table is read from', () => {
-    const bytes = encodeTable(table)
-    fc.assert(
-      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
-        const spoiled = bytes.slice()
-        spoiled[at]! ^= change
-        const read = decodeTable(spoiled)
-        expect(read === null || Buffer.from(encodeTable(read)).equals(spoiled)).toBe(true)
-        expect(read).not.toEqual(table)
-      }),
-      { numRuns: 500 },
-    )
+  test('with a byte changed are no table, or another one under another digest', () => {
+    const digest = tableDigest(bytes)
+    for (let at = 0; at < bytes.length; at++) {
+      const spoiled = bytes.with(at, bytes[at]! ^ (1 << (at % 8)))
+      const read = decodeTable(spoiled)
+      if (read === null) continue
+      expect(read).not.toEqual(goldenTable)
+      expect(tableDigest(spoiled)).not.toBe(digest)
+      expect(encodeTable(read)).toEqual(spoiled)
+    }
   })
 
-  test('are refused when their length, tag or a word is wrong', () => {
-    const bytes = encodeTable(table)
-    const all = bytesToWords(bytes)
-    const withWord = (index: number, value: bigint) =>
-      decodeTable(wordsToBytes(all.toSpliced(index, 1, value)))
-    expect(decodeTable(new Uint8Array())).toBeNull()
-    expect(decodeTable(bytes.subarray(1))).toBeNull()
+  test('are refused when a piece is missing or something is behind them', () => {
     expect(decodeTable(bytes.subarray(32))).toBeNull()
-    expect(decodeTable(wordsToBytes(all.slice(0, 1 + HEADER_WORDS)))).toBeNull()
-    expect(withWord(0, all[0]! + 1n)).toBeNull()
-    expect(withWord(2, 1n << 160n)).toBeNull()
-    expect(withWord(5, BigInt(table.firstBlock) - 1n)).toBeNull() // the last block before the first
-    expect(withWord(6, 0n)).toBeNull() // padding has no place in canonical bytes
-    expect(withWord(6, 2n)).toBeNull()
-    expect(withWord(14, FIELD_ORDER)).toBeNull()
-    expect(withWord(18, 1n << 100n)).toBeNull() // an ether delta nobody can hold
-    expect(withWord(14, 7n)).not.toBeNull()
+    expect(decodeTable(bytes.subarray(0, -32))).toBeNull()
+    expect(decodeTable(new Uint8Array([...bytes, ...new Uint8Array(32)]))).toBeNull()
   })
 
-  test('are refused beyond the longest table', () => {
-    const [first] = table.entries
-    const entries = (count: number) => Array.from({ length: count }, () => first!)
-    const longest = encodeTable({ ...table, entries: entries(MAX_ENTRIES) })
-    expect(decodeTable(longest)).not.toBeNull()
-    expect(decodeTable(encodeTable({ ...table, entries: entries(MAX_ENTRIES + 1) }))).toBeNull()
+  test('are refused beyond the limits', () => {
+    const [first] = seedTable.entries
+    const many = (count: number): Table => ({
+      ...seedTable,
+      entries: Array.from({ length: count }, () => first!),
+    })
+    expect(decodeTable(encodeTable(many(MAX_ENTRIES)))).not.toBeNull()
+    for (const count of [0, MAX_ENTRIES + 1])
+      expect(decodeTable(encodeTable(many(count)))).toBeNull()
+    const data = (length: number) =>
+      withFirst({ action: actionOf('CALL', { data: `0x${'00'.repeat(length)}` }) })
+    expect(decodeTable(encodeTable(data(MAX_DATA_BYTES)))).not.toBeNull()
+    expect(decodeTable(encodeTable(data(MAX_DATA_BYTES + 1)))).toBeNull()
+    const { deltas } = goldenTable.entries[0]!
+    for (const wrong of [[], [...deltas, ...deltas]])
+      expect(decodeTable(encodeTable(withFirst({ deltas: wrong })))).toBeNull()
+    expect(decodeTable(new Uint8Array(MAX_TABLE_BYTES + 32))).toBeNull()
+  })
+
+  test('are read once, wherever their offsets lead', () => {
+    // 400 entries that are one, with data of 100 kB: an ABI decoder follows them for ten seconds.
+    const [count, head] = [400, [32, 1, 1, 1, 1, 1, 0, 256, 288, 0]]
+    const entry = [96, 128, 128, 0, 0, 0, 0, 0, 288, 0, 0, 0, 0]
+    const offsets = Array<number>(count).fill(32 * count)
+    const words = [...head, count, ...offsets, ...entry, 100_000].map((value) =>
+      wordOf(BigInt(value)),
+    )
+    const hostile = new Uint8Array(32 * words.length + 100_000)
+    hostile.set(words.flatMap((word) => [...fromHex(word)]))
+    expect(decodeTable(hostile)).toBeNull()
   })
 
   test('never throw, whatever they are', () => {
+    // Words that look like offsets and lengths get furthest into the decoder.
+    const word = fc.oneof(
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.nat({ max: 2_000 }).map((value) => fromHex(`0x${value.toString(16).padStart(64, '0')}`)),
+    )
+    const wordy = fc
+      .array(word, { maxLength: 24 })
+      .map((list) => new Uint8Array(list.flatMap((one) => [...one])))
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 1_000 }), (bytes) => {
-        expect(decodeTable(bytes)).toBeNull()
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 600 }), wordy), (any) => {
+        expect(decodeTable(any)).toBeNull()
       }),
+      { numRuns: 20_000 },
     )
   })
 })
 
-describe('the digest rule', () => {
-  test('gives every table, payee and digest a challenge of its own', () => {
-    const kd = publicInputsHash(words)
-    const p = poseidonDigest(words)
-    const changed = words.with(9, words[9]! + 1n)
-    const challenges = [
-      challenge(kd, p, payee),
-      challenge(kd, p, otherPayee),
-      challenge(kd, p + 1n, payee),
-      challenge(publicInputsHash(changed), p, payee),
-    ]
-    expect(new Set(challenges).size).toBe(challenges.length)
-    expect(challenges.every((x) => x < FIELD_ORDER)).toBe(true)
-    expect(poseidonDigest(changed)).not.toBe(p)
-  })
+describe('a scope', () => {
+  const step = fc.integer({ min: 0, max: SCOPE_STEP_LIMIT - 1 })
 
-  test('evaluates the sum of words times powers of x', () => {
+  test('is one word and comes back from it', () => {
     fc.assert(
-      fc.property(fc.array(word, { maxLength: 20 }), word, (list, x) => {
-        let [sum, power] = [0n, 1n]
-        for (const value of list) {
-          sum = (sum + value * power) % FIELD_ORDER
-          power = (power * x) % FIELD_ORDER
-        }
-        expect(evaluate(list, x)).toBe(sum)
+      fc.property(fc.array(step, { maxLength: MAX_SCOPE_STEPS }), (scope) => {
+        expect(unpackScope(packScope(scope))).toEqual(scope)
       }),
     )
+    expect(packScope([])).toBe(0n)
+    expect(packScope([0, 4])).toBe(0x0005_0001n)
   })
+
+  test('is refused when it is too long or a step is out of bounds, or the word is none', () => {
+    for (const scope of [[-1], [SCOPE_STEP_LIMIT], [1 / 2], Array(MAX_SCOPE_STEPS + 1).fill(0)])
+      expect(() => packScope(scope)).toThrow(RangeError)
+    expect(unpackScope(0x0001_0000n)).toBeNull()
+    expect(unpackScope(1n << 240n)).toBeNull()
+  })
+})
+
+test('an action the contract sends is read, and none with an unknown type or scope', () => {
+  const [{ action }] = goldenTable.entries as [Entry]
+  const sent = { ...action, actionType: 5, scope: packScope(action.scope) }
+  expect(fromActionAbi(sent)).toEqual(action)
+  expect(fromActionAbi({ ...sent, actionType: 6 })).toBeNull()
+  expect(fromActionAbi({ ...sent, scope: 1n << 16n })).toBeNull()
 })

@@ -12,13 +12,14 @@ import type { ProofJob } from '#prover-agent/backend'
 import { type CommandOptions, createCommandBackend } from '#prover-agent/backends/command'
 import { buildShape } from '#prover-agent/circuits/build'
 import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
-import { payee, sample } from '#test/support/ledger-sample'
+import { payee, program, sample } from '#test/support/ledger-sample'
 
 const { programId } = shapes.tiny
-const { inputs, terms } = sample(shapes.tiny.depth)
+const of = { ...program, programId }
+const { inputs, terms } = sample(shapes.tiny.depth, undefined, { of })
 const never = new AbortController().signal
 const job = (change: Partial<ProofJob> = {}): ProofJob => ({
-  programId,
+  ...of,
   inputs,
   payee,
   deadlineAt: Date.now() + 60_000,
@@ -87,8 +88,8 @@ describe('the command backend', () => {
     const asked = job()
     const found = JSON.parse(Buffer.from(await backend.prove(asked, never)).toString())
     expect(found.job).toEqual({
-      version: 1,
-      programId,
+      version: 2,
+      ...of,
       payee,
       deadlineAt: asked.deadlineAt,
       inputs: 'inputs.bin',

@@ -6,13 +6,14 @@ import type { ProofJob } from '#prover-agent/backend'
 import { createSnarkjsBackend } from '#prover-agent/backends/snarkjs'
 import { buildShape } from '#prover-agent/circuits/build'
 import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
-import { otherPayee, payee, sample } from '#test/support/ledger-sample'
+import { otherPayee, payee, program, sample } from '#test/support/ledger-sample'
 
 const { programId } = shapes.tiny
-const { inputs, table, witness, terms, words } = sample(shapes.tiny.depth)
+const of = { ...program, programId }
+const { inputs, table, witnesses, terms, words } = sample(shapes.tiny.depth, undefined, { of })
 const never = new AbortController().signal
 const job = (change: Partial<ProofJob> = {}): ProofJob => ({
-  programId,
+  ...of,
   inputs,
   payee,
   deadlineAt: Date.now() + 60_000,
@@ -47,8 +48,8 @@ describe('the snarkjs backend', () => {
     await expect(garbled).rejects.toMatchObject({ code: 'invalid-input' })
     const deep = backend.prove(job({ inputs: sample(5).inputs }), never)
     await expect(deep).rejects.toMatchObject({ code: 'invalid-input' })
-    const unsigned = { ...witness, signature: [0n, 1n, 0n] as const }
-    const forged = encodeInputs({ table, depth: 4, witnesses: [unsigned] })
+    const [first, second] = witnesses.toReversed()
+    const forged = encodeInputs({ table, depth: 4, witnesses: [first!, second!] })
     await expect(backend.prove(job({ inputs: forged }), never)).rejects.toMatchObject({
       code: 'invalid-input',
     })

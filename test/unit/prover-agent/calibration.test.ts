@@ -185,6 +185,7 @@ describe('the sample', () => {
     const sample = sampleOf(name)
     const { table } = decodeInputs(sample.inputs)!
     const refusal = checkInputs(sample.inputs, {
+      verifier: sample.verifier,
       programId: shapes[name].programId,
       inputBytes: sample.inputs.length,
       venue: table.venue,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { programId } from '#protocol/proof'
-import { wordCount } from '#protocol/table'
+import { wordCount } from '#protocol/words'
 import { buildShape, type ShapeMeta } from '#prover-agent/circuits/build'
 import {
   loadVerificationKey,

@@ -10,6 +10,7 @@ import { checkJob, createRole, type ProverPorts, rescueMs } from '#prover-agent/
 import { sampleOf } from '#prover-agent/sample'
 import { hashOf } from '#simulations/pretence'
 import { HandClock, settled } from '#test/support/hand-clock'
+import { sample as ledgerSample } from '#test/support/ledger-sample'
 import { alice, DUE_AT, T0, terms } from '#test/support/messages'
 
 const PROOF = new Uint8Array([1, 2, 3])
@@ -150,16 +151,16 @@ describe('proving', () => {
 })
 
 describe('inputs', () => {
-  const { inputs, programId, publicInputsHash } = sampleOf('tiny')
+  const { inputs, verifier, programId, publicInputsHash } = sampleOf('tiny')
   const { table } = decodeInputs(inputs)!
   const fitting = terms({
+    verifier,
     programId,
     publicInputsHash,
     venue: table.venue,
     tableDigest: tableDigest(encodeTable(table)),
     inputBytes: inputs.length,
   })
-  const foreign = { ...fitting, programId: hashOf('another program') }
 
   test('of our circuits must fit the request and the circuit', () => {
     expect(checkJob(inputs, fitting)).toBeNull()
@@ -168,14 +169,18 @@ describe('inputs', () => {
   })
 
   test('of other programs must hash to what the request names, entry for entry', () => {
-    expect(checkJob(inputs, foreign)).toBeNull()
-    expect(checkJob(inputs, { ...foreign, tableDigest: hashOf('x') })).toBe('wrong-digest')
-    expect(checkJob(inputs, { ...foreign, publicInputsHash: hashOf('x') })).toBe(
-      'wrong-public-inputs',
-    )
-    expect(checkJob(inputs, { ...foreign, venue: alice })).toBe('wrong-venue')
-    expect(checkJob(inputs.slice(1), foreign)).toBe('wrong-length')
-    const junk = new Uint8Array(inputs.length).fill(255)
+    const of = { verifier, programId: hashOf('another program') }
+    const other = ledgerSample(5, undefined, { of })
+    const foreign = terms(other.terms)
+    expect(checkJob(other.inputs, foreign)).toBeNull()
+    const check = (change: Partial<typeof foreign>) =>
+      checkJob(other.inputs, { ...foreign, ...change })
+    expect(check({ tableDigest: hashOf('x') })).toBe('wrong-digest')
+    expect(check({ publicInputsHash: hashOf('x') })).toBe('wrong-public-inputs')
+    expect(check({ programId: hashOf('a third') })).toBe('wrong-public-inputs')
+    expect(check({ venue: alice })).toBe('wrong-venue')
+    expect(checkJob(other.inputs.slice(1), foreign)).toBe('wrong-length')
+    const junk = new Uint8Array(other.inputs.length).fill(255)
     expect(checkJob(junk, foreign)).toBe('malformed-inputs')
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkInputs } from '#protocol/inputs'
-import { publicInputsHash, type TableContext, tableWords } from '#protocol/table'
+import { type TableContext, ZERO_HASH } from '#protocol/table'
+import { publicInputsHash, tableWords } from '#protocol/words'
 import { shapes as circuits } from '#prover-agent/circuits/shapes'
 import { LoadMaker, shapes } from '#simulations/devnet/load'
 
@@ -10,7 +11,9 @@ const context: TableContext = {
   executor: `0x${'00'.repeat(20)}`,
   firstBlock: 1,
   lastBlock: 50,
+  parentHash: ZERO_HASH,
 }
+const program = { verifier: `0x${'22'.repeat(20)}`, programId: `0x${'33'.repeat(32)}` } as const
 
 describe('devnet load', () => {
   test.each(Object.entries(shapes))(
@@ -18,12 +21,13 @@ describe('devnet load', () => {
     (_, shape) => {
       const maker = new LoadMaker('seed', shape)
       for (let i = 0; i < 12; i++) {
-        const { table, tableDigest, inputs } = maker.next(context)
+        const { table, tableDigest, inputs } = maker.next(context, program)
         const terms = {
           inputBytes: inputs.length,
           venue: table.venue,
+          ...program,
           tableDigest,
-          publicInputsHash: publicInputsHash(tableWords(table, shape.entries)),
+          publicInputsHash: publicInputsHash(tableWords(table, program)),
         }
         expect(checkInputs(inputs, terms, shape)).toBeNull()
       }
@@ -32,24 +36,22 @@ describe('devnet load', () => {
 
   test('each table starts from the state the one before left', () => {
     const maker = new LoadMaker('seed', shapes.tiny!)
-    const roots = new Map<bigint, bigint>()
+    const roots = new Map<bigint, string>()
     for (let i = 0; i < 12; i++) {
-      for (const entry of maker.next(context).table.entries) {
-        const before = [
-          [entry.sourceRollup, entry.sourceBefore],
-          [entry.destinationRollup, entry.destinationBefore],
-        ] as const
-        for (const [rollup, root] of before) expect(roots.get(rollup) ?? root).toBe(root)
-        roots.set(entry.sourceRollup, entry.sourceAfter)
-        roots.set(entry.destinationRollup, entry.destinationAfter)
+      for (const { deltas } of maker.next(context, program).table.entries) {
+        for (const { rollupId, rootBefore, rootAfter } of deltas) {
+          expect(roots.get(rollupId) ?? rootBefore).toBe(rootBefore)
+          roots.set(rollupId, rootAfter)
+        }
       }
     }
+    expect([...roots.keys()].sort()).toEqual([1n, 2n])
   })
 
   test('the seed decides the tables', () => {
     const digests = (seed: string) => {
       const maker = new LoadMaker(seed, shapes.tiny!)
-      return [1, 2, 3].map(() => maker.next(context).tableDigest)
+      return [1, 2, 3].map(() => maker.next(context, program).tableDigest)
     }
     expect(digests('a')).toEqual(digests('a'))
     expect(digests('a')).not.toEqual(digests('b'))

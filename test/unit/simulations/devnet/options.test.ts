@@ -8,7 +8,6 @@ describe('devnet options', () => {
       provers: 3,
       watch: false,
       report: null,
-      shape: 'tiny',
       seed: 'devnet',
       keep: null,
     })
@@ -23,7 +22,6 @@ describe('devnet options', () => {
     [['--jobs', '1e3'], /--jobs must be a whole number/],
     [['--jobs', 'six'], /not "six"/],
     [['--provers', '1'], /--provers must be a whole number from 2 to 8/],
-    [['--shape', 'n99'], /--shape must be tiny or n1d16, not "n99"/],
     [['--job', '3'], /'--job'/],
     [['surprise'], /surprise/],
   ])('%j is refused with what is wrong', (args, message) => {

@@ -1,0 +1,3 @@
+import { testTrees } from '#test/support/differential'
+
+testTrees(1, 250)
