@@ -120,7 +120,7 @@ async function runMarket(run: Run): Promise<void> {
   const network = await racing(open(run, programId))
   const user = await racing(settle(run, network, programId))
   const { jobs } = options
-  const journal = await play({ network, user, display, jobs, signal })
+  const journal = await racing(play({ network, user, display, jobs, signal }))
   const report = await close(run, network, journal)
   if (options.report !== null) {
     await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`)

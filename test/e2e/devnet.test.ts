@@ -96,6 +96,7 @@ describe('devnet', () => {
     const [, data] = /--config (\S+)\/builder\.toml/.exec(commands.join('\n'))!
     devnet.child.kill('SIGINT')
     expect(await devnet.exited).toBe(130)
+    expect(devnet.output(), 'the jobs go on').not.toMatch(/job 2 /)
     await devnet.gone(GONE_WITHIN_MS)
     await expect(readFile(join(data!, 'builder.toml'))).rejects.toThrow('ENOENT')
   })
