@@ -1,5 +1,5 @@
 /** Tables on a real chain: who may consume them, when, and what is refused. */
-import { encodeFunctionData, getAddress, numberToHex } from 'viem/utils'
+import { encodeFunctionData, getAddress, numberToHex, toFunctionSelector } from 'viem/utils'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rollupsAbi } from '#contracts/abi'
 import { type Call, postCall, proofDemands } from '#node/builder/batch'
@@ -231,6 +231,25 @@ describe('who may consume a table, and when', () => {
     await expect(send([{ ...post, to }])).rejects.toThrow(
       `WrongContext(${chain.l1.chainId}, ${getAddress(chain.l1.registry)})`,
     )
+  })
+
+  test('a table is posted on its chain and on no other', async () => {
+    const { post } = await written([playing([calling(a, [write(1, 3n)])])])
+    const simulated = () =>
+      chain.anvil.request<Hex>(
+        'eth_call',
+        { from: chain.user.address, to: post.to, data: post.data },
+        'pending',
+      )
+    await simulated()
+    const { chainId } = chain.l1
+    const wrong = toFunctionSelector('WrongContext(uint256,address)')
+    await chain.anvil.request('anvil_setChainId', chainId + 1)
+    try {
+      await expect(simulated()).rejects.toThrow(wrong)
+    } finally {
+      await chain.anvil.request('anvil_setChainId', chainId)
+    }
   })
 
   test('a stranger cannot consume the user’s entries, through the same contract either', async () => {
