@@ -195,8 +195,8 @@ const toEntryAbi = (entry: Entry) => ({
   next: toActionAbi(entry.next),
 })
 
-/** A table as viem's encoders of contract calls take it. @throws RangeError as `packScope`. */
-export const toTableAbi = (table: Table) => ({
+/** A table as the encoder takes it. @throws RangeError as `packScope`. */
+const toTableAbi = (table: Table) => ({
   ...table,
   chainId: BigInt(table.chainId),
   firstBlock: BigInt(table.firstBlock),

@@ -25,13 +25,12 @@ export type ProofDemand = Omit<ProgramProof, 'proof'>
  */
 export function proofDemands(table: Table): ProofDemand[] {
   const nameOf = ({ verifier, programId }: ProgramName) => `${verifier}${programId}`.toLowerCase()
-  const distinct = new Map(table.programs.toReversed().map((one) => [nameOf(one), one]))
-  return table.programs
-    .filter((one) => distinct.get(nameOf(one)) === one)
-    .map(({ verifier, programId }) => {
-      const words = tableWords(table, { verifier, programId })
-      return { verifier, programId, publicInputsHash: publicInputsHash(words) }
-    })
+  // A map keeps the place of a key's first naming.
+  const distinct = new Map(table.programs.map((one) => [nameOf(one), one]))
+  return [...distinct.values()].map(({ verifier, programId }) => {
+    const words = tableWords(table, { verifier, programId })
+    return { verifier, programId, publicInputsHash: publicInputsHash(words) }
+  })
 }
 
 /** The call that posts a table. `proofs` in the order of `proofDemands`. */
