@@ -2644,6 +2644,10 @@ export const iPayeeVerifierAbi = [
       {
         "name": "proof",
         "type": "bytes"
+      },
+      {
+        "name": "publicInputsHash",
+        "type": "bytes32"
       }
     ],
     "outputs": [
@@ -2652,7 +2656,7 @@ export const iPayeeVerifierAbi = [
         "type": "address"
       }
     ],
-    "stateMutability": "pure"
+    "stateMutability": "view"
   },
   {
     "type": "function",
@@ -2677,46 +2681,31 @@ export const iPayeeVerifierAbi = [
   }
 ] as const
 
-export const tableVerifierAbi = [
+export const iBatchVerifierAbi = [
   {
-    "type": "constructor",
+    "type": "function",
+    "name": "keyAt",
     "inputs": [
       {
-        "name": "key",
-        "type": "tuple",
-        "components": [
-          {
-            "name": "alpha",
-            "type": "uint256[2]"
-          },
-          {
-            "name": "beta",
-            "type": "uint256[4]"
-          },
-          {
-            "name": "gamma",
-            "type": "uint256[4]"
-          },
-          {
-            "name": "delta",
-            "type": "uint256[4]"
-          },
-          {
-            "name": "ic",
-            "type": "uint256[2][4]"
-          }
-        ]
-      },
-      {
-        "name": "wordCount_",
+        "name": "index",
         "type": "uint256"
       }
     ],
-    "stateMutability": "nonpayable"
+    "outputs": [
+      {
+        "name": "id",
+        "type": "bytes32"
+      },
+      {
+        "name": "wordCount",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "view"
   },
   {
     "type": "function",
-    "name": "FIELD_ORDER",
+    "name": "keyCount",
     "inputs": [],
     "outputs": [
       {
@@ -2733,6 +2722,10 @@ export const tableVerifierAbi = [
       {
         "name": "proof",
         "type": "bytes"
+      },
+      {
+        "name": "publicInputsHash",
+        "type": "bytes32"
       }
     ],
     "outputs": [
@@ -2741,7 +2734,7 @@ export const tableVerifierAbi = [
         "type": "address"
       }
     ],
-    "stateMutability": "pure"
+    "stateMutability": "view"
   },
   {
     "type": "function",
@@ -2775,33 +2768,6 @@ export const tableVerifierAbi = [
       }
     ],
     "stateMutability": "view"
-  },
-  {
-    "type": "function",
-    "name": "wordCount",
-    "inputs": [],
-    "outputs": [
-      {
-        "name": "",
-        "type": "uint256"
-      }
-    ],
-    "stateMutability": "view"
-  },
-  {
-    "type": "error",
-    "name": "BadKey",
-    "inputs": []
-  },
-  {
-    "type": "error",
-    "name": "BadWordCount",
-    "inputs": [
-      {
-        "name": "wordCount",
-        "type": "uint256"
-      }
-    ]
   }
 ] as const
 

@@ -2,11 +2,11 @@
  * Deploys the contracts. `Settlement` deploys its own `Bonds`, so one transaction makes both and
  * neither has an owner. Nothing is ever upgraded: another deployment is another market.
  *
- *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER]
+ *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER ...]
  *         [--rollups]
  *
  * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is
- * deployed too, `--rollups` asks for a registry of rollups and the account that posts and calls in
+ * deployed too (again for each size of it), `--rollups` asks for a registry of rollups and the account that posts and calls in
  * one transaction. Prints where everything is, as JSON; null for what was not asked for.
  */
 import { readFile } from 'node:fs/promises'
@@ -24,7 +24,13 @@ import {
   http,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { parseVerificationKey, verifierConstructorArgs } from '#protocol/proof'
+import {
+  programId as keyId,
+  parseVerificationKey,
+  type VerificationKey,
+  verifierConstructorArgs,
+} from '#protocol/proof'
+import { programOfKeys } from '#protocol/segments'
 import { settlementAbi } from './abi.ts'
 import { artifact, buildContracts } from './build.ts'
 
@@ -80,7 +86,7 @@ function reasonOf(abi: Abi, error: unknown): string {
 
 /**
  * Deploys any contract of `contracts/src`, e.g. a verifier with its key.
- * @param name Contract and file name, e.g. `TableVerifier`.
+ * @param name Contract and file name, e.g. `BatchVerifier`.
  * @param args Constructor arguments, in order.
  * @throws When the node at `rpcUrl` cannot be reached or the constructor reverts.
  */
@@ -130,27 +136,38 @@ export async function deploy(
 /** Chains whose money is made up: anvil's and hardhat's, geth's `--dev`. */
 const developmentChains: ReadonlySet<number> = new Set([31_337, 1_337])
 
+/** A verifier and the name of the program it answers for, which rollups register. */
+export type DeployedVerifier = Deployed & { readonly programId: Hex }
+
 /**
- * Deploys a `TableVerifier` for a built circuit.
- * @param folder Of `verification-key.json` and `meta.json`, as `prover-agent/circuits/build.ts`
- * writes them.
+ * Deploys a `BatchVerifier` for built circuits of one statement.
+ * @param folders Of `verification-key.json` and `meta.json`, as `prover-agent/circuits/build.ts`
+ * and the key ceremony write them; the order is part of the program's name.
  * @throws When a key whose trapdoor is public would guard real money.
  */
 export async function deployVerifier(
   rpcUrl: string,
   privateKey: Hex,
-  folder: string,
-): Promise<Deployed> {
+  folders: readonly string[],
+): Promise<DeployedVerifier> {
+  const chainId = await createPublicClient({ transport: http(rpcUrl) }).getChainId()
+  const keys = await Promise.all(folders.map((folder) => readKey(folder, chainId)))
+  const args = verifierConstructorArgs(keys)
+  const deployed = await deployArtifact(rpcUrl, privateKey, 'BatchVerifier', args)
+  return { ...deployed, programId: programOfKeys(keys.map(keyId)) }
+}
+
+/** @throws When it is no key, or one that must not be used on this chain. */
+async function readKey(folder: string, chainId: number): Promise<VerificationKey> {
   const read = async (file: string) => JSON.parse(await readFile(join(folder, file), 'utf8'))
   const { insecure } = await read('meta.json')
-  const chainId = await createPublicClient({ transport: http(rpcUrl) }).getChainId()
   if (insecure !== false && !developmentChains.has(chainId)) {
     const what = `the key in ${folder} is a development key: anyone can forge proofs under it`
     throw new Error(`${what}. Chain ${chainId} is no development chain; use a ceremony's key.`)
   }
   const key = parseVerificationKey(await read('verification-key.json'))
   if (key === null) throw new Error(`${folder} has no verification key; build the shape again`)
-  return deployArtifact(rpcUrl, privateKey, 'TableVerifier', verifierConstructorArgs(key))
+  return key
 }
 
 /** Where tables go: addresses in lower case. */
@@ -179,7 +196,8 @@ export async function deployRollups(rpcUrl: string, privateKey: Hex): Promise<Ro
 async function main(args: readonly string[]): Promise<void> {
   const text = { type: 'string' } as const
   const rollups = { type: 'boolean' } as const
-  const options = { 'rpc-url': text, 'key-file': text, windows: text, shape: text, rollups }
+  const shape = { type: 'string', multiple: true } as const
+  const options = { 'rpc-url': text, 'key-file': text, windows: text, shape, rollups }
   const { values } = parseArgs({ args: [...args], options })
   const { 'rpc-url': rpcUrl, 'key-file': keyFile } = values
   if (!rpcUrl || !keyFile) throw new Error('--rpc-url and --key-file are needed')
@@ -196,6 +214,7 @@ async function main(args: readonly string[]): Promise<void> {
     ...market,
     blockNumber: Number(market.blockNumber),
     verifier: verifier?.address ?? null,
+    programId: verifier?.programId ?? null,
     rollups: registry?.rollups ?? null,
     batchAccount: registry?.batchAccount ?? null,
   }

@@ -17,7 +17,7 @@ const contracts: readonly { name: string; file: string }[] = [
   { name: 'Bonds', file: 'Bonds' },
   { name: 'IVerifier', file: 'IVerifier' },
   { name: 'IPayeeVerifier', file: 'IVerifier' },
-  { name: 'TableVerifier', file: 'TableVerifier' },
+  { name: 'IBatchVerifier', file: 'IBatchVerifier' },
   { name: 'Rollups', file: 'Rollups' },
 ]
 

@@ -1,12 +1,13 @@
 /**
  * The thread that checks proofs: Groth16 over BN254 (Groth, EUROCRYPT 2016, section 3.2), the same
- * equation and the same refusals as `TableVerifier.sol`. A pairing takes tens of milliseconds, too
+ * equation and the same refusals as `BatchVerifier.sol`. A pairing takes tens of milliseconds, too
  * long for the main loop.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { bn254 } from '@noble/curves/bn254.js'
-import { decodeProof, type G1, type G2, statementOf, type VerificationKey } from '#protocol/proof'
+import { decodeSegmentProof, type G1, type G2, type VerificationKey } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
+import { segmentHash, segmentPoint } from '#protocol/segments'
 
 /** One question to the thread. */
 export type Check = {
@@ -38,7 +39,6 @@ function point2([xImaginary, xReal, yImaginary, yReal]: G2) {
 /** A key with everything computed that no proof changes. */
 function prepare(key: VerificationKey) {
   return {
-    wordCount: key.wordCount,
     gamma: point2(key.gamma),
     delta: point2(key.delta),
     ic: key.ic.map(point1),
@@ -53,12 +53,11 @@ const keys = new Map(
 /** e(A, B) = e(alpha, beta) · e(IC(p, x, y), gamma) · e(C, delta), for this hash and this payee. */
 function check({ proof: bytes, programId, publicInputsHash, payee }: Check): boolean {
   const key = keys.get(programId)
-  const proof = decodeProof(bytes)
-  if (key === undefined || proof === null) return false
-  const count = proof.words.length
-  if (count === 0 || count > key.wordCount || proof.payee !== payee) return false
-  const { kd, signals } = statementOf(proof)
-  if (kd !== publicInputsHash) return false
+  const proof = decodeSegmentProof(bytes)
+  if (key === undefined || proof === null || proof.payee !== payee) return false
+  const { challenge, index, p, y } = proof
+  if (segmentHash(challenge, index, { keyId: programId, p }) !== publicInputsHash) return false
+  const signals = [p, segmentPoint(challenge, index, payee), y]
   const [constant, ...coefficients] = key.ic
   const inputs = coefficients.reduce(
     (sum, point, index) => sum.add(point.multiplyUnsafe(signals[index]!)),

@@ -4,7 +4,7 @@
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { proofBytes, type VerificationKey } from '#protocol/proof'
+import { SEGMENT_PROOF_BYTES, type VerificationKey } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
 import type { Check, Checked } from './verifier-worker.ts'
 
@@ -68,8 +68,7 @@ export function createVerifier({ keys }: VerifierOptions): Verifier {
 
   return {
     async verify(proof, programId, publicInputsHash, payee) {
-      const key = keys.get(programId)
-      if (key === undefined || proof.length > proofBytes(key.wordCount)) return false
+      if (!keys.has(programId) || proof.length !== SEGMENT_PROOF_BYTES) return false
       if (closed) throw new Error('the verifier is closed')
       if (waiting.size >= MAX_QUEUE) {
         throw new Error(`${MAX_QUEUE} proofs are waiting for the verifier; ask again later`)

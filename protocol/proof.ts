@@ -1,11 +1,16 @@
 /**
  * Proofs on the wire and the keys that check them.
  *
- * A proof is `payee(20) ‖ p(32) ‖ a, b, c (8 × 32) ‖ word count u16 ‖ words (32 each)`, integers
- * big-endian and points in the order of the EVM's pairing (EIP-197: imaginary part first). It
- * carries the words themselves, because a verifier that is only shown their hash cannot evaluate
- * them: the words of the table and no more, however many its circuit has room for. The words a
- * circuit has beyond them are zero, which changes neither their value nor the challenge.
+ * Two things are proofs (integers big-endian, points in the order of the EVM's pairing, EIP-197,
+ * imaginary part first):
+ *
+ *     segment  1 ‖ payee(20) ‖ table challenge(32) ‖ index(1) ‖ p(32) ‖ y(32) ‖ a, b, c (256)
+ *     table    2 ‖ count(1) ‖ count × (key(1) ‖ entries(1) ‖ payee(20) ‖ p(32) ‖ a, b, c (256))
+ *              ‖ words(32 each)
+ *
+ * A segment proof is what is bought on the market. It shows no words: p, which the request's hash
+ * has fixed, has fixed them. A table proof is what a venue is shown: all segments, and the words
+ * themselves, because a contract that is only shown their hash cannot evaluate them.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { concatBytes, hexToBytes } from '@noble/hashes/utils.js'
@@ -19,23 +24,40 @@ import {
   wordsToBytes,
 } from './field.ts'
 import type { Address, Hex } from './schema.ts'
+import { MAX_SEGMENTS } from './segments.ts'
 import { MAX_ENTRIES } from './table.ts'
-import { challenge, evaluate, publicInputsHash, wordCount } from './words.ts'
+import { ENTRY_WORDS, HEADER_WORDS, wordCount } from './words.ts'
 
 /** x and y of a point of G1. Both zero: the point at infinity. */
 export type G1 = readonly [bigint, bigint]
 /** x imaginary, x real, y imaginary, y real of a point of G2. */
 export type G2 = readonly [bigint, bigint, bigint, bigint]
+/** A Groth16 proof: EUROCRYPT 2016, section 3.2. */
+export type Points = { readonly a: G1; readonly b: G2; readonly c: G1 }
+
+export type SegmentProof = Points & {
+  /** Who is paid for it: part of the point the words are evaluated at. */
+  readonly payee: Address
+  readonly challenge: Hex
+  /** Place among the table's segments. */
+  readonly index: number
+  /** Public signals 0 and 2: digest and value of the segment's words. */
+  readonly p: bigint
+  readonly y: bigint
+}
+
+/** What a table proof shows of one segment. */
+export type ShownSegment = Points & {
+  /** Place of the circuit's key among its verifier's. */
+  readonly key: number
+  readonly entries: number
+  readonly payee: Address
+  readonly p: bigint
+}
 
 export type TableProof = {
-  /** Who is paid for it: part of the challenge. */
-  readonly payee: Address
-  /** Poseidon digest of the words padded to the circuit, public signal 0. */
-  readonly p: bigint
-  readonly a: G1
-  readonly b: G2
-  readonly c: G1
-  /** Of the table, not padded; at most the circuit's `wordCount`. */
+  readonly segments: readonly ShownSegment[]
+  /** Of the whole table, unpadded. */
   readonly words: readonly bigint[]
 }
 
@@ -50,60 +72,101 @@ export type VerificationKey = {
   readonly ic: readonly [G1, G1, G1, G1]
 }
 
+const SEGMENT_KIND = 1
+const TABLE_KIND = 2
 const PAYEE_BYTES = 20
-const POINT_WORDS = 8
-const WORDS_AT = PAYEE_BYTES + WORD_BYTES * (1 + POINT_WORDS) + 2
-/** Most words a proof may carry; bounds what a hostile one can make a reader do. */
+const POINT_BYTES = 8 * WORD_BYTES
+const INDEX_AT = 1 + PAYEE_BYTES + WORD_BYTES
+const RECORD_BYTES = 2 + PAYEE_BYTES + WORD_BYTES + POINT_BYTES
+/** Bytes of a segment proof. */
+export const SEGMENT_PROOF_BYTES = INDEX_AT + 1 + 2 * WORD_BYTES + POINT_BYTES
+/** Most words a circuit has. */
 export const MAX_WORDS = wordCount(MAX_ENTRIES)
 /** Longest proof anyone reads. */
-export const MAX_PROOF_BYTES = WORDS_AT + WORD_BYTES * MAX_WORDS
-const PROGRAM_TAG = tagWord('proofwire/groth16/1')
+export const MAX_PROOF_BYTES = 2 + RECORD_BYTES * MAX_SEGMENTS + WORD_BYTES * MAX_WORDS
+const KEY_TAG = tagWord('proofwire/groth16/1')
 
-/** Bytes of a proof with this many words. */
-export const proofBytes = (words: number): number => WORDS_AT + WORD_BYTES * words
+const pointBytes = ({ a, b, c }: Points): Uint8Array => wordsToBytes([...a, ...b, ...c])
+const payeeBytes = (payee: Address): Uint8Array => hexToBytes(payee.slice(2))
 
-export function encodeProof(proof: TableProof): Uint8Array {
-  const { payee, p, a, b, c, words } = proof
-  const count = Uint8Array.of(words.length >> 8, words.length & 255)
-  return concatBytes(
-    hexToBytes(payee.slice(2)),
-    wordsToBytes([p, ...a, ...b, ...c]),
-    count,
-    wordsToBytes(words),
-  )
-}
-
-/**
- * Reads a proof. Null for another length than its word count says, more words than `MAX_WORDS`, a
- * word not below r or a coordinate not below q; whether the points lie on their curves the verifier
- * finds. Never throws.
- */
-export function decodeProof(bytes: Uint8Array): TableProof | null {
-  if (bytes.length < WORDS_AT || bytes.length > MAX_PROOF_BYTES) return null
-  const count = (bytes[WORDS_AT - 2]! << 8) | bytes[WORDS_AT - 1]!
-  if (bytes.length !== proofBytes(count)) return null
-  const [p, ...point] = bytesToWords(bytes.subarray(PAYEE_BYTES, WORDS_AT - 2))
-  const words = bytesToWords(bytes.subarray(WORDS_AT))
-  if (p! >= FIELD_ORDER || words.some((word) => word >= FIELD_ORDER)) return null
-  if (point.some((coordinate) => coordinate >= COORDINATE_ORDER)) return null
+/** Null for a coordinate not below q; whether the points lie on their curves the verifier finds. */
+function readPoints(bytes: Uint8Array): Points | null {
+  const words = bytesToWords(bytes)
+  if (words.some((coordinate) => coordinate >= COORDINATE_ORDER)) return null
   return {
-    payee: toHex(bytes.subarray(0, PAYEE_BYTES)),
-    p: p!,
-    a: point.slice(0, 2) as unknown as G1,
-    b: point.slice(2, 6) as unknown as G2,
-    c: point.slice(6, 8) as unknown as G1,
-    words,
+    a: words.slice(0, 2) as unknown as G1,
+    b: words.slice(2, 6) as unknown as G2,
+    c: words.slice(6, 8) as unknown as G1,
   }
 }
 
-/** What a proof says, to whom, under which challenge: everything but the pairing. */
-export type Statement = { readonly kd: Hex; readonly signals: readonly [bigint, bigint, bigint] }
+export const encodeSegmentProof = (proof: SegmentProof): Uint8Array =>
+  concatBytes(
+    Uint8Array.of(SEGMENT_KIND),
+    payeeBytes(proof.payee),
+    hexToBytes(proof.challenge.slice(2)),
+    Uint8Array.of(proof.index),
+    wordsToBytes([proof.p, proof.y]),
+    pointBytes(proof),
+  )
 
-/** The public signals (p, x, y) the proof's points must satisfy, and the hash of its words. */
-export function statementOf(proof: Pick<TableProof, 'payee' | 'p' | 'words'>): Statement {
-  const kd = publicInputsHash(proof.words)
-  const x = challenge(kd, proof.p, proof.payee)
-  return { kd, signals: [proof.p, x, evaluate(proof.words, x)] }
+/** Reads a segment proof. Null for anything `encodeSegmentProof` does not write. Never throws. */
+export function decodeSegmentProof(bytes: Uint8Array): SegmentProof | null {
+  if (bytes.length !== SEGMENT_PROOF_BYTES || bytes[0] !== SEGMENT_KIND) return null
+  const [p, y] = bytesToWords(bytes.subarray(INDEX_AT + 1, -POINT_BYTES)) as [bigint, bigint]
+  const points = readPoints(bytes.subarray(-POINT_BYTES))
+  if (points === null || p >= FIELD_ORDER || y >= FIELD_ORDER) return null
+  return {
+    payee: toHex(bytes.subarray(1, 1 + PAYEE_BYTES)),
+    challenge: toHex(bytes.subarray(1 + PAYEE_BYTES, INDEX_AT)),
+    index: bytes[INDEX_AT]!,
+    p,
+    y,
+    ...points,
+  }
+}
+
+export const encodeTableProof = ({ segments, words }: TableProof): Uint8Array =>
+  concatBytes(
+    Uint8Array.of(TABLE_KIND, segments.length),
+    ...segments.map((segment) =>
+      concatBytes(
+        Uint8Array.of(segment.key, segment.entries),
+        payeeBytes(segment.payee),
+        wordsToBytes([segment.p]),
+        pointBytes(segment),
+      ),
+    ),
+    wordsToBytes(words),
+  )
+
+/**
+ * Reads a table proof. Null for anything `encodeTableProof` does not write, and for segments that
+ * do not have exactly the words' entries. Never throws.
+ */
+export function decodeTableProof(bytes: Uint8Array): TableProof | null {
+  if (bytes.length < 2 || bytes.length > MAX_PROOF_BYTES || bytes[0] !== TABLE_KIND) return null
+  const count = bytes[1]!
+  const wordsAt = 2 + RECORD_BYTES * count
+  if (count === 0 || count > MAX_SEGMENTS || bytes.length < wordsAt) return null
+  const segments: ShownSegment[] = []
+  for (let at = 2; at < wordsAt; at += RECORD_BYTES) {
+    const segment = readRecord(bytes.subarray(at, at + RECORD_BYTES))
+    if (segment === null) return null
+    segments.push(segment)
+  }
+  const entries = segments.reduce((sum, segment) => sum + segment.entries, 0)
+  if (bytes.length - wordsAt !== WORD_BYTES * (HEADER_WORDS + ENTRY_WORDS * entries)) return null
+  const words = bytesToWords(bytes.subarray(wordsAt))
+  return words.some((word) => word >= FIELD_ORDER) ? null : { segments, words }
+}
+
+function readRecord(record: Uint8Array): ShownSegment | null {
+  const [key, entries] = record as unknown as [number, number]
+  const [p] = bytesToWords(record.subarray(2 + PAYEE_BYTES, -POINT_BYTES)) as [bigint]
+  const points = readPoints(record.subarray(-POINT_BYTES))
+  if (points === null || entries === 0 || p >= FIELD_ORDER) return null
+  return { key, entries, payee: toHex(record.subarray(2, 2 + PAYEE_BYTES)), p, ...points }
 }
 
 /** A key's words in the order the contract's constructor takes them. */
@@ -116,17 +179,15 @@ const keyWords = (key: VerificationKey): bigint[] => [
 ]
 
 /**
- * The name of a program: a hash of its verification key, the same as `TableVerifier.programId()`.
+ * The name of a circuit: a hash of its verification key, the same as `BatchVerifier.keyAt` gives
+ * and a request for a segment names.
  */
 export const programId = (key: VerificationKey): Hex =>
-  toHex(keccak_256(wordsToBytes([PROGRAM_TAG, BigInt(key.wordCount), ...keyWords(key)])))
+  toHex(keccak_256(wordsToBytes([KEY_TAG, BigInt(key.wordCount), ...keyWords(key)])))
 
-/** Arguments of `TableVerifier`'s constructor, as viem encodes them. */
-export const verifierConstructorArgs = (key: VerificationKey) =>
-  [
-    { alpha: key.alpha, beta: key.beta, gamma: key.gamma, delta: key.delta, ic: key.ic },
-    BigInt(key.wordCount),
-  ] as const
+/** Arguments of `BatchVerifier`'s constructor, as viem encodes them. */
+export const verifierConstructorArgs = (keys: readonly VerificationKey[]) =>
+  [keys.map(({ wordCount, ...points }) => ({ wordCount: BigInt(wordCount), ...points }))] as const
 
 /**
  * Reads a key in snarkjs's JSON form with our `wordCount` beside it. Null when it is not one:

@@ -53,6 +53,9 @@ const LINK_WORDS = 14
 /** Words in a table of `entries` entries. */
 export const wordCount = (entries: number): number => HEADER_WORDS + ENTRY_WORDS * entries
 
+/** Entries a circuit of so many words has room for. */
+export const roomOf = (words: number): number => Math.floor((words - HEADER_WORDS) / ENTRY_WORDS)
+
 /** Which program answers: a verifier and what it is asked to verify. */
 export type ProgramName = Pick<Program, 'verifier' | 'programId'>
 
@@ -178,15 +181,6 @@ export function poseidonDigest(words: readonly bigint[]): bigint {
     digest = poseidon([digest, ...words.slice(at, at + LINK_WORDS)])
   }
   return digest
-}
-
-/**
- * The point both sides evaluate the words at: keccak256(abi.encode(kd, p, payee)) mod r. The payee
- * is in it, so a proof made for one payee fails for every other.
- */
-export function challenge(kd: Hex, p: bigint, payee: Address): bigint {
-  const hash = keccak_256(wordsToBytes([BigInt(kd), p, BigInt(payee)]))
-  return BigInt(toHex(hash)) % FIELD_ORDER
 }
 
 /** y = Σ words[i]·x^i mod r, by Horner's rule from the last word to the first. */

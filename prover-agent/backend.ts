@@ -2,8 +2,9 @@
 import type { Address, Hex } from '#protocol/schema'
 
 export type ProofJob = {
-  /** With `programId` what the proof's words name as the program that answers. */
+  /** Who checks the proof: the table's words name it, with the program the inputs name. */
   readonly verifier: Address
+  /** The circuit's key, as the request names it. */
   readonly programId: Hex
   /** The builder's inputs (`protocol/inputs.ts`), already checked against the request. */
   readonly inputs: Uint8Array

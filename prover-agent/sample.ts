@@ -8,12 +8,14 @@ import { applyAction } from '#protocol/ledger'
 import { encodeSend, signTransaction } from '#protocol/ledger-calls'
 import { accountAddress, createLedger, type Ledgers } from '#protocol/ledger-tree'
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
+import { cutTable, digestSegments, programOfKeys, statementHash } from '#protocol/segments'
 import { type Action, L1, type Table, ZERO_HASH } from '#protocol/table'
 import { publicInputsHash, tableWords } from '#protocol/words'
-import { type ShapeName, shapes } from './circuits/shapes.ts'
+import { circuitKeyOf, type ShapeName, shapes } from './circuits/shapes.ts'
 
 export type Sample = {
   readonly verifier: Address
+  /** The shape's key. */
   readonly programId: Hex
   /** In the program's own unit, as a request would say it. */
   readonly work: bigint
@@ -35,7 +37,8 @@ const context = {
 
 /** The sample of a shape: in every entry two paths and a signature. */
 export function sampleOf(name: ShapeName): Sample {
-  const { depth, entries: count, programId } = shapes[name]
+  const { depth, entries: count } = shapes[name]
+  const key = circuitKeyOf(name)
   const account = { key: eddsaKey(SECRET), balanceWei: 10n ** 18n, nonce: 0n }
   const rollups = [1n, 2n]
   let ledgers: Ledgers = new Map(
@@ -52,14 +55,18 @@ export function sampleOf(name: ShapeName): Sample {
     entries.push({ deltas: step.deltas, action, next: step.next })
     witnesses.push(step.witness)
   }
+  const programId = programOfKeys([key.keyId])
   const program = { verifier: VERIFIER, programId }
   const programs = rollups.map((rollupId) => ({ rollupId, ...program }))
   const table: Table = { ...context, programs, entries }
+  const words = tableWords(table, program)
+  const segments = digestSegments(words, cutTable(count, [key]), [key])
   return {
-    ...program,
+    verifier: VERIFIER,
+    programId: key.keyId,
     work: BigInt(count),
-    inputs: encodeInputs({ table, depth, witnesses }),
-    publicInputsHash: publicInputsHash(tableWords(table, program)),
+    inputs: encodeInputs({ programId, table, segments, index: 0, depth, witnesses }),
+    publicInputsHash: statementHash(publicInputsHash(words), programId, segments, 0),
   }
 }
 

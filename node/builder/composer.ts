@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fromHex, toHex } from '#protocol/field'
 import type { Address, Hex } from '#protocol/schema'
+import type { Cut } from '#protocol/segments'
 import { decodeTable, type Table, tableDigest } from '#protocol/table'
 import { describeTable } from '#protocol/table-text'
 import { type Call, type ProgramProof, postCall, proofDemands } from './batch.ts'
@@ -16,6 +17,14 @@ import type { Composition } from './composition-config.ts'
 import { type DoorClient, type Evidence, type MarketTerms, NoProof } from './door-client.ts'
 import { RpcRefusal } from './json-rpc.ts'
 import { type L1, L1Error } from './l1.ts'
+import {
+  askForProof,
+  assembleProof,
+  type ProofPlan,
+  planProof,
+  proversOf,
+  TooLong,
+} from './market-proof.ts'
 import { payingPostCall } from './payment.ts'
 import type { PendingFile, PendingSend } from './pending-send.ts'
 import { findPosting } from './posting.ts'
@@ -32,8 +41,15 @@ export type ComposerEvent =
       readonly digest: Hex
       readonly entries: number
     }
-  | { readonly event: 'requested'; readonly wantedId: string; readonly requestId: Hex }
-  | { readonly event: 'proof'; readonly bytes: number; readonly prover: Address | null }
+  | {
+      readonly event: 'requested'
+      readonly wantedId: string
+      readonly requestId: Hex
+      /** Which of how many, from 1. */
+      readonly segment: number
+      readonly segments: number
+    }
+  | { readonly event: 'proof'; readonly bytes: number; readonly provers: readonly Address[] }
   | { readonly event: 'sending'; readonly transactionHash: Hex; readonly pays: boolean }
   | { readonly event: 'sent'; readonly transactionHash: Hex; readonly blockNumber: number }
   | { readonly event: 'stale'; readonly attempt: number; readonly reason: string }
@@ -89,8 +105,11 @@ type Work = {
   readonly digest: Hex
   /** Roots its rollups had when it was written. */
   readonly roots: ReadonlyMap<bigint, Hex>
-  readonly wantedId: string | null
+  /** What was asked of the market, one wanted proof for each segment; null for nothing. */
+  readonly asked: { readonly plan: ProofPlan; readonly wantedIds: readonly string[] } | null
 }
+
+type MarketProof = { readonly proof: Hex; readonly evidence: Evidence | null }
 
 /** `rpcCodes` of the door. */
 const NOT_FOUND = -32_001
@@ -155,66 +174,82 @@ export class Composer {
     const written = await this.write(attempt)
     const { table, canonical, digest } = written
     await rollups.keep(table)
-    const saved = { canonical: toHex(canonical), wantedId: null, transactionHash: null }
-    const wantedId = await this.#request(written)
-    if (wantedId !== null) await pending.save({ ...saved, wantedId })
-    return { table, canonical, digest, roots: firstRoots(table), wantedId }
+    const plan = this.#plan(table)
+    const asked = plan && { plan, wantedIds: await this.#request(written, plan) }
+    const work = { table, canonical, digest, roots: firstRoots(table), asked }
+    if (asked !== null) await pending.save(pendingOf(work, null))
+    return work
   }
 
-  /** Asks the market for the ledger's part. @returns null when there is none. */
-  async #request({ table, digest, steps }: WrittenTable): Promise<string | null> {
-    const { rollups, door, settings, onEvent } = this.#ports
-    const { ledger } = rollups
-    const demand = proofDemands(table).find(
-      (one) => ledger && programKey(one) === programKey(ledger),
-    )
-    if (ledger === null || demand === undefined) return null
-    const room = ledger.entries
-    if (table.entries.length > room) {
-      const what = `the table has ${table.entries.length} entries, and the ledger's circuit room for ${room}`
-      throw new SendError(`${what}. Call less in one transaction, or use a larger circuit.`)
+  /** How the ledger's part is proven; null when there is none. @throws SendError */
+  #plan(table: Table, cuts?: readonly Cut[]): ProofPlan | null {
+    const { ledger } = this.#ports.rollups
+    const isNamed = table.programs.some((one) => ledger && programKey(one) === programKey(ledger))
+    if (ledger === null || !isNamed) return null
+    try {
+      return planProof(table, ledger, ledger.keys, ledger.mostEntries, cuts)
+    } catch (error) {
+      throw error instanceof TooLong ? new SendError(error.message) : error
     }
-    const { verifier, programId, publicInputsHash } = demand
+  }
+
+  /** Asks the market for the ledger's part. @returns what was asked for. */
+  async #request({ table, digest, steps }: WrittenTable, plan: ProofPlan): Promise<string[]> {
+    const { rollups, door, settings, onEvent } = this.#ports
     const { reserveWei, maxReserveWei, bondWei, latenessWeiPerMs } = settings
     const { softDueInMs, dueInMs, backups, claimBaseFeeCapWei } = settings
-    const asked = await door.prove(
+    const asked = await askForProof(
+      door,
+      plan,
       {
-        ...{ verifier, programId, publicInputsHash, venue: table.venue, tableDigest: digest },
-        ...{ inputs: rollups.proofInputs(table, steps), work: ledger.entries },
+        ...{ venue: table.venue, tableDigest: digest },
         ...{ reserveWei, maxReserveWei, bondWei, latenessWeiPerMs },
         ...{ softDueInMs, dueInMs, backups, claimBaseFeeCapWei },
       },
+      (index) => rollups.proofInputs(table, steps, plan.segments, index),
       // Not the digest alone: a table may be written again, byte for byte, after a failed request.
       `${digest}/${randomUUID()}`,
     )
-    onEvent({ event: 'requested', ...asked })
-    return asked.wantedId
+    const segments = asked.length
+    for (const [index, one] of asked.entries())
+      onEvent({ event: 'requested', ...one, segment: index + 1, segments })
+    return asked.map(({ wantedId }) => wantedId)
   }
 
   /** Waits for the proofs and sends. @throws Stale */
   async #finish(work: Work): Promise<void> {
-    const { door, rollups, settings, onEvent } = this.#ports
-    const { table, canonical, wantedId } = work
+    const { rollups, settings } = this.#ports
+    const { table, canonical } = work
     const owners = await rollups.ownerProofs(table)
-    let evidence: Evidence | null = null
-    const market = wantedId === null ? null : await this.#proofOf(wantedId)
-    if (wantedId !== null && market !== null) {
-      if (settings.settlement !== null) evidence = await door.evidence(wantedId)
-      const bytes = (market.length - 2) / 2
-      onEvent({ event: 'proof', bytes, prover: evidence?.start.prover ?? null })
-    }
+    const market = await this.#marketProof(work)
+    const evidence = market?.evidence ?? null
     await this.#requireFresh(work)
     const proofs = proofDemands(table).map((demand): ProgramProof => {
-      const proof = owners.get(programKey(demand))?.proof ?? market
-      if (proof !== null) return { ...demand, proof }
+      const proof = owners.get(programKey(demand))?.proof ?? market?.proof
+      if (proof !== undefined) return { ...demand, proof }
       throw new SendError(`nobody here proves ${demand.programId} at ${demand.verifier}`)
     })
-    const index = proofs.findIndex(({ proof }) => proof === market)
+    const index = proofs.findIndex(({ proof }) => proof === market?.proof)
     const post =
       evidence === null || settings.settlement === null
         ? postCall(table.venue, canonical, proofs)
         : payingPostCall(settings.settlement, canonical, proofs, index, evidence)
     await this.#transact(work, post, evidence !== null)
+  }
+
+  /** The ledger's proof, put together, with what pays the first segment's prover. */
+  async #marketProof({ asked }: Work): Promise<MarketProof | null> {
+    const { door, settings, onEvent } = this.#ports
+    if (asked === null) return null
+    const { plan, wantedIds } = asked
+    const proofs = await Promise.all(wantedIds.map((wantedId) => this.#proofOf(wantedId)))
+    const proof = assembleProof(plan, proofs)
+    // The others settle the receipts they have: the same table is posted only once.
+    const evidence = settings.settlement === null ? null : await door.evidence(wantedIds[0]!)
+    const provers = proversOf(plan, proofs)
+    const named = provers.length > 0 ? provers : evidence ? [evidence.start.prover] : []
+    onEvent({ event: 'proof', bytes: (proof.length - 2) / 2, provers: named })
+    return { proof, evidence }
   }
 
   async #proofOf(wantedId: string): Promise<Hex> {
@@ -226,9 +261,8 @@ export class Composer {
 
   async #transact(work: Work, post: Call, pays: boolean): Promise<void> {
     const { l1, pending, privateKey, call, onEvent } = this.#ports
-    const { canonical, wantedId } = work
     const onSigned = async (transactionHash: Hex): Promise<void> => {
-      await pending.save({ canonical: toHex(canonical), wantedId, transactionHash })
+      await pending.save(pendingOf(work, transactionHash))
       onEvent({ event: 'sending', transactionHash, pays })
     }
     const sent = await l1.send(privateKey, [post, call], { onSigned }).catch(async (error) => {
@@ -293,11 +327,12 @@ export class Composer {
     if (await this.#landed(saved, table, digest)) return 'done'
     const roots = await rollups.adopt(l1)
     const begun = firstRoots(table)
-    const work: Work = { table, canonical, digest, roots: begun, wantedId: saved.wantedId }
     const isThere = [...begun].every(([rollupId, root]) => roots.get(rollupId) === root)
-    if (!isThere || saved.wantedId === null) return null
-    onEvent({ event: 'resumed', digest, from: `the proof ${saved.wantedId}` })
-    return work
+    const plan = this.#plan(table, saved.cuts)
+    if (!isThere || saved.wantedIds === null || plan === null) return null
+    const { wantedIds } = saved
+    onEvent({ event: 'resumed', digest, from: `the proof ${wantedIds.join(', ')}` })
+    return { table, canonical, digest, roots: begun, asked: { plan, wantedIds } }
   }
 
   /** Waits for what may be under way; whether it was done. */
@@ -320,6 +355,14 @@ export class Composer {
     }
   }
 }
+
+/** What a process after this one goes on from. */
+const pendingOf = ({ canonical, asked }: Work, transactionHash: Hex | null): PendingSend => ({
+  canonical: toHex(canonical),
+  wantedIds: asked?.wantedIds ?? null,
+  cuts: asked?.plan.segments.map(({ keyId, entries }) => ({ keyId, entries })) ?? [],
+  transactionHash,
+})
 
 /** Where a table finds each of its rollups. */
 function firstRoots({ entries }: Table): Map<bigint, Hex> {

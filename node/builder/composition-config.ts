@@ -11,7 +11,7 @@ export type LedgerConfig = {
   readonly rollups: readonly bigint[]
   readonly verifier: Address
   readonly programId: Hex
-  /** Entries the circuit has room for: the work of one proof. */
+  /** Most entries of one proof: a longer table is cut, where its verifier has circuits for it. */
   readonly entries: number
   /** Depth of the account trees. */
   readonly depth: number
@@ -108,20 +108,21 @@ const noText = (): never => {
 
 const ledger: Key<LedgerConfig | null> = {
   doc:
-    'Ledger rollups of one program: their ids, the program, entries and depth of its circuit, ' +
-    'the file of their accounts at the start and, for transactions of the rollups themselves, ' +
-    'key: a file of the EdDSA secret that signs them (64 hex digits).',
+    'Ledger rollups of one program: their ids, verifier and program, depth of their trees, the ' +
+    'file of their accounts at the start and, for transactions of the rollups themselves, key: a ' +
+    'file of the EdDSA secret that signs them (64 hex digits). entries: most entries of one ' +
+    'proof; smaller proofs are made sooner, on more machines. Default: 64.',
   fallback: null,
   example:
     '{ rollups = [1, 2], verifier = "0x0000000000000000000000000000000000000000", programId = ' +
-    `"0x${'0'.repeat(64)}", entries = 1, depth = 16, accounts = "accounts.json" }`,
+    `"0x${'0'.repeat(64)}", entries = 8, depth = 16, accounts = "accounts.json" }`,
   fromText: noText,
   read: (value, { folder }) =>
     readFields<LedgerConfig>(value, folder, {
       rollups: readRollupIds,
       verifier: readHex(20),
       programId: readHex(32),
-      entries: readInteger(1, MAX_ENTRIES),
+      entries: (given) => (given === undefined ? MAX_ENTRIES : readInteger(1, MAX_ENTRIES)(given)),
       depth: readInteger(1, 32),
       accounts: readPath,
       key: (path, folder) => (path === undefined ? null : readPath(path, folder)),

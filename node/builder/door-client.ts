@@ -40,6 +40,9 @@ export type Evidence = {
   readonly proof: Hex
 }
 
+/** What each segment of a bundle is asked for by. */
+export type WantedPart = Pick<Wanted, 'programId' | 'publicInputsHash' | 'inputs' | 'work'>
+
 export type Asked = { readonly wantedId: string; readonly requestId: Id }
 
 /** One wait; the door waits no longer than a minute. ms. */
@@ -73,13 +76,24 @@ export class DoorClient {
    * @param idempotencyKey Asking again with it asks nobody twice.
    */
   prove(wanted: Wanted, idempotencyKey: string): Promise<Asked> {
-    const given = Object.entries({ ...wanted, idempotencyKey }).filter(
-      ([, value]) => value !== null,
+    return this.#call('prove', wireFields({ ...wanted, idempotencyKey }))
+  }
+
+  /**
+   * Asks for the proofs of a table's segments as one bundle, which is awarded as a whole or not at
+   * all; resolves when the requests are out. In the order of the segments.
+   */
+  async proveBundle(
+    shared: Omit<Wanted, keyof WantedPart>,
+    parts: readonly WantedPart[],
+    idempotencyKey: string,
+  ): Promise<readonly Asked[]> {
+    const segments = parts.map((part) =>
+      Object.fromEntries(Object.entries(part).map(([name, value]) => [name, wire(value)])),
     )
-    return this.#call(
-      'prove',
-      Object.fromEntries(given.map(([name, value]) => [name, wire(value)])),
-    )
+    const params = { ...wireFields({ ...shared, idempotencyKey }), segments }
+    const { proofs } = await this.#call<{ proofs: readonly Asked[] }>('proveBundle', params)
+    return proofs
   }
 
   /** The proof's bytes, when they are there. @throws NoProof */
@@ -136,6 +150,13 @@ const wire = (value: unknown): unknown => {
   if (typeof value === 'bigint') return value.toString()
   return value instanceof Uint8Array ? `0x${Buffer.from(value).toString('hex')}` : value
 }
+
+const wireFields = (fields: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) =>
+      value === null ? [] : [[name, wire(value)] as const],
+    ),
+  )
 
 /** Integers wider than a JS number came as text. */
 function revive<K extends Kind>(kind: K, message: object): Message<K> {

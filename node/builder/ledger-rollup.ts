@@ -8,6 +8,7 @@ import { applyAction, type EntryWitness } from '#protocol/ledger'
 import type { LedgerContext, LedgerRefusal } from '#protocol/ledger-calls'
 import { type Ledger, rootOf } from '#protocol/ledger-tree'
 import type { Hex } from '#protocol/schema'
+import { boundaries, type Segment } from '#protocol/segments'
 import type { Action, Program, Table } from '#protocol/table'
 import type { ProgramName } from '#protocol/words'
 import type { StateTransition, Step, StepRefusal } from './state-transition.ts'
@@ -39,10 +40,17 @@ export type LedgerRollups = {
    */
   readonly adopt: (rollupId: bigint, root: Hex) => void
   /**
-   * What the prover needs for the part of a table that a program answers for.
+   * What the prover of one segment needs for the part of a table that a program answers for.
    * @param steps As the writer gives them, one for each entry.
+   * @param index Of the segment.
    */
-  readonly proofInputs: (table: Table, steps: readonly Step[], program: ProgramName) => Uint8Array
+  readonly proofInputs: (
+    table: Table,
+    steps: readonly Step[],
+    program: ProgramName,
+    segments: readonly Segment[],
+    index: number,
+  ) => Uint8Array
 }
 
 const NO_WITNESS: EntryWitness = { acting: null, credited: null }
@@ -109,11 +117,13 @@ export function createLedgerRollups(options: LedgerRollupsOptions): LedgerRollup
       }
       states.set(rollupId, new Map([[root, ledger]]))
     },
-    proofInputs: (table, steps, program) => {
-      const witnesses = steps.map(({ witness }, at) =>
-        witnessFor(table, program, at, witness ?? NO_WITNESS),
-      )
-      return encodeInputs({ table, depth, witnesses })
+    proofInputs: (table, steps, program, segments, index) => {
+      const [from, to] = boundaries(segments).slice(index) as [number, number]
+      const witnesses = steps
+        .slice(from, to)
+        .map(({ witness }, at) => witnessFor(table, program, from + at, witness ?? NO_WITNESS))
+      const { programId } = program
+      return encodeInputs({ programId, table, segments, index, depth, witnesses })
     },
   }
 }

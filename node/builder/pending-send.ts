@@ -5,6 +5,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Address, Hex } from '#protocol/schema'
+import type { Cut } from '#protocol/segments'
 import { keccak } from '#protocol/signature'
 import { StateError } from './state-folder.ts'
 import { writeWhole } from './whole-file.ts'
@@ -21,8 +22,10 @@ export type Wish = {
 export type PendingSend = {
   /** The table's canonical bytes. */
   readonly canonical: Hex
-  /** The proof that was asked for at the door; null when none was. */
-  readonly wantedId: string | null
+  /** The proofs that were asked for at the door, one for each segment; null when none was. */
+  readonly wantedIds: readonly string[] | null
+  /** How the table was cut for them. */
+  readonly cuts: readonly Cut[]
   /** The transaction that was signed, and may have left; null before. */
   readonly transactionHash: Hex | null
 }
@@ -41,10 +44,10 @@ export class PendingFile {
   /** @throws StateError when there is a file that cannot be read. */
   async load(): Promise<PendingSend | null> {
     try {
-      const { canonical, wantedId, transactionHash } = JSON.parse(
+      const { canonical, wantedIds, cuts, transactionHash } = JSON.parse(
         await readFile(this.#path, 'utf8'),
       )
-      return { canonical, wantedId, transactionHash }
+      return { canonical, wantedIds: wantedIds ?? null, cuts: cuts ?? [], transactionHash }
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
       const what = `${this.#path} cannot be read: ${(cause as Error).message}`

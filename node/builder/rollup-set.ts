@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Ledger } from '#protocol/ledger-tree'
 import type { Address, Hex } from '#protocol/schema'
+import type { CircuitKey, Segment } from '#protocol/segments'
 import type { Program, Table } from '#protocol/table'
 import type { ProgramName } from '#protocol/words'
 import { loadAccount } from '../keyfile.ts'
@@ -28,11 +29,19 @@ type Kept = {
   readonly prove: ((table: Table) => Promise<Hex>) | null
 }
 
+/** The program that the market proves for the ledgers. */
+export type LedgerProgram = ProgramName & {
+  /** The verifier's circuits; null where it takes proofs of whole tables. */
+  readonly keys: readonly CircuitKey[] | null
+  /** Of one proof. */
+  readonly mostEntries: number
+}
+
 export type RollupSet = {
   /** By id: for the writer. */
   readonly transitions: ReadonlyMap<bigint, StateTransition>
   /** What the market proves; null without ledger rollups. */
-  readonly ledger: (ProgramName & Pick<LedgerConfig, 'entries'>) | null
+  readonly ledger: LedgerProgram | null
   /**
    * Takes up the states L1 names. @returns their roots.
    * @throws StateError when nobody here has one, or a program is not the registry's.
@@ -40,8 +49,13 @@ export type RollupSet = {
   readonly adopt: (l1: L1) => Promise<Map<bigint, Hex>>
   /** Keeps every state a table leads to. @throws StateError */
   readonly keep: (table: Table) => Promise<void>
-  /** What the market's prover needs. */
-  readonly proofInputs: (table: Table, steps: readonly Step[]) => Uint8Array
+  /** What the market's prover of one segment needs. */
+  readonly proofInputs: (
+    table: Table,
+    steps: readonly Step[],
+    segments: readonly Segment[],
+    index: number,
+  ) => Uint8Array
   /** Proofs by owners who are here, by verifier and program. @throws StateError */
   readonly ownerProofs: (table: Table) => Promise<Map<string, Pick<ProgramProof, 'proof'>>>
 }
@@ -51,11 +65,16 @@ export const programKey = ({ verifier, programId }: ProgramName): string =>
 
 type Place = { readonly chainId: number; readonly venue: Address }
 
-/** Loads the rollups of a composition. @throws StateError, KeyfileError: a file cannot be used. */
+/**
+ * Loads the rollups of a composition.
+ * @param keysOf The circuits of a verifier; null where it has none.
+ * @throws StateError, KeyfileError: a file cannot be used.
+ */
 export async function openRollups(
   { ledger, evm }: { readonly ledger: LedgerConfig | null; readonly evm: readonly EvmConfig[] },
   place: Place,
   states: StateFolder,
+  keysOf: (verifier: Address) => Promise<readonly CircuitKey[] | null>,
 ): Promise<RollupSet> {
   const kept = new Map<bigint, Kept>()
   let ledgers: LedgerRollups | null = null
@@ -66,12 +85,20 @@ export async function openRollups(
   for (const one of evm) kept.set(one.rollupId, keptEvm(await openEvm(one, place)))
   return {
     transitions: new Map([...kept].map(([id, { transition }]) => [id, transition])),
-    ledger,
+    ledger: ledger === null ? null : await programOf(ledger, keysOf),
     adopt: (l1) => adoptAll(kept, l1, states),
     keep: (table) => keepAll(kept, table, states),
-    proofInputs: (table, steps) => ledgers!.proofInputs(table, steps, ledger!),
+    proofInputs: (table, steps, segments, index) =>
+      ledgers!.proofInputs(table, steps, ledger!, segments, index),
     ownerProofs: (table) => ownerProofs(kept, table),
   }
+}
+
+async function programOf(
+  { verifier, programId, entries }: LedgerConfig,
+  keysOf: (verifier: Address) => Promise<readonly CircuitKey[] | null>,
+): Promise<LedgerProgram> {
+  return { verifier, programId, keys: await keysOf(verifier), mostEntries: entries }
 }
 
 async function openLedgers(config: LedgerConfig, context: Place): Promise<LedgerRollups> {

@@ -5,6 +5,7 @@ import { ConfigError, printConfig, readConfig } from '../config.ts'
 import { loadAccount } from '../keyfile.ts'
 import { sayWhy } from '../lifetime.ts'
 import { ChainReader } from './chain-reader.ts'
+import { readCircuitKeys } from './circuit-keys.ts'
 import { Composer, type ComposerEvent, SendError } from './composer.ts'
 import { type Composition, checkComposition, compositionKeys } from './composition-config.ts'
 import { DoorClient } from './door-client.ts'
@@ -43,7 +44,9 @@ export async function openComposer(
     ...{ l1, from, settings, onEvent, signal },
     chain: new ChainReader(rpcUrl, signal),
     door: new DoorClient(settings.doorUrl, settings.doorToken, signal),
-    rollups: await openRollups(settings, { chainId, venue: registry }, states),
+    rollups: await openRollups(settings, { chainId, venue: registry }, states, (verifier) =>
+      readCircuitKeys(rpcUrl, verifier, signal),
+    ),
     pending: new PendingFile(join(states.folder, 'sends'), { from, to, data, valueWei }),
     privateKey: `0x${Buffer.from(account.privateKey).toString('hex')}` satisfies Hex,
     call: { to, data, valueWei },
@@ -76,9 +79,9 @@ export function eventText(event: ComposerEvent): string {
     case 'table':
       return `\n${event.text}\ndigest ${event.digest}\n`
     case 'requested':
-      return `asked the market for a proof: ${event.wantedId}, request ${event.requestId}`
+      return `asked the market for a proof${partOf(event)}: ${event.wantedId}, request ${event.requestId}`
     case 'proof':
-      return `a proof of ${event.bytes} bytes came${event.prover === null ? '' : ` from ${event.prover}`}`
+      return `a proof of ${event.bytes} bytes is together, by ${event.provers.join(', ')}`
     case 'sending':
       return `sending ${event.transactionHash}${event.pays ? ', which pays the prover too' : ''}`
     case 'sent':
@@ -93,6 +96,9 @@ export function eventText(event: ComposerEvent): string {
       return event satisfies never
   }
 }
+
+const partOf = ({ segment, segments }: { segment: number; segments: number }): string =>
+  segments === 1 ? '' : ` of segment ${segment} of ${segments}`
 
 function doneText({ answer, rollups, digest }: Extract<ComposerEvent, { event: 'done' }>): string {
   const lines = [`done; the call returned ${answer ?? 'what this node does not tell'}`]

@@ -43,7 +43,7 @@ export function createSnarkjsBackend({ shapes: names, lanes = 1 }: SnarkjsOption
     if (name === null) {
       throw new BackendError('unsupported', `snarkjs has no program ${job.programId}`)
     }
-    const statement = prepareStatement(job.inputs, job, job.payee, shapes[name])
+    const statement = prepareStatement(job.inputs, job.verifier, job.payee, shapes[name])
     if (statement === null) {
       throw new BackendError('invalid-input', `the inputs do not fit the circuit ${name}`)
     }

@@ -221,6 +221,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   }
   for (const name of asked.length > 0 ? (asked as ShapeName[]) : shapeNames) {
     const meta = await buildShape(name)
-    console.error(`${name}: program ${meta.programId}`)
+    console.error(`${name}: key ${meta.programId}`)
   }
 }

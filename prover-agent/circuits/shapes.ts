@@ -15,9 +15,10 @@ import {
   type VerificationKey,
 } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
+import type { CircuitKey } from '#protocol/segments'
 import type { Shape } from '#protocol/words'
 
-export type ShapeName = 'tiny' | 'n1d16'
+export type ShapeName = 'tiny' | 'n1d16' | 'n4d16' | 'n8d16'
 
 export type ShapeInfo = Shape & {
   /** Hash of the development key: what requests name. */
@@ -28,7 +29,10 @@ export type ShapeInfo = Shape & {
   readonly verificationKeySha256: string
 }
 
-/** `tiny` is for tests and development networks: 16 accounts a rollup. `n1d16` holds 65,536. */
+/**
+ * `tiny` is for tests and development networks: 16 accounts a rollup. The others hold 65,536, and
+ * one verifier may have the keys of all three.
+ */
 export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   tiny: {
     entries: 2,
@@ -44,6 +48,20 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
     zkeySha256: '9a51801c2c5f3613e13082117b44fa47e6b268013f0b9857793f1f7ef8048201',
     verificationKeySha256: 'd4686aa19c34e6509a1c259c9f7b6984c49fe344c5f407b7c5684c99fe45a1d7',
   },
+  n4d16: {
+    entries: 4,
+    depth: 16,
+    programId: '0x0000000000000000000000000000000000000000000000000000000000000004',
+    zkeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+    verificationKeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+  },
+  n8d16: {
+    entries: 8,
+    depth: 16,
+    programId: '0x0000000000000000000000000000000000000000000000000000000000000008',
+    zkeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+    verificationKeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+  },
 }
 
 export const shapeNames = Object.keys(shapes) as readonly ShapeName[]
@@ -51,6 +69,12 @@ export const shapeNames = Object.keys(shapes) as readonly ShapeName[]
 /** The shape a program proves, or null for a program that is not ours. */
 export const shapeOf = (programId: Hex): ShapeName | null =>
   shapeNames.find((name) => shapes[name].programId === programId) ?? null
+
+/** A shape as whoever cuts a table sees it. */
+export const circuitKeyOf = (name: ShapeName): CircuitKey => ({
+  keyId: shapes[name].programId,
+  room: shapes[name].entries,
+})
 
 /** The repository's root, or the package's. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -80,6 +104,6 @@ export async function loadVerificationKey(name: ShapeName): Promise<Verification
   return key
 }
 
-/** Arguments of `TableVerifier`'s constructor for a built shape. */
-export const verifierConstructorArgs = async (name: ShapeName) =>
-  constructorArgs(await loadVerificationKey(name))
+/** Arguments of `BatchVerifier`'s constructor for built shapes. */
+export const verifierConstructorArgs = async (...names: readonly ShapeName[]) =>
+  constructorArgs(await Promise.all(names.map(loadVerificationKey)))

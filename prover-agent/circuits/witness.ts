@@ -11,10 +11,17 @@ import {
 } from '#protocol/inputs'
 import type { EntryWitness } from '#protocol/ledger'
 import { readCall } from '#protocol/ledger-calls'
-import { encodeProof, type G1, type G2, statementOf } from '#protocol/proof'
+import {
+  encodeSegmentProof,
+  type G1,
+  type G2,
+  type Points,
+  type SegmentProof,
+} from '#protocol/proof'
 import type { Address } from '#protocol/schema'
+import { boundaries, segmentPoint, segmentWords, tableChallenge } from '#protocol/segments'
 import type { Entry } from '#protocol/table'
-import { type ProgramName, padWords, poseidonDigest, type Shape } from '#protocol/words'
+import { evaluate, padWords, poseidonDigest, publicInputsHash, type Shape } from '#protocol/words'
 import { shapeOf, shapes } from './shapes.ts'
 
 /**
@@ -36,14 +43,8 @@ export function checkInputs(
 export type CircuitInput = { readonly [signal: string]: Decimals }
 type Decimals = string | readonly Decimals[]
 
-/** A proof that lacks only its points. */
-export type Statement = {
-  readonly payee: Address
-  readonly p: bigint
-  /** Of the table, not padded. */
-  readonly words: readonly bigint[]
-  readonly input: CircuitInput
-}
+/** A segment's proof that lacks only its points. */
+export type Statement = Omit<SegmentProof, keyof Points> & { readonly input: CircuitInput }
 
 type Values = bigint | readonly Values[]
 const decimal = (values: Values): Decimals =>
@@ -139,32 +140,37 @@ function entrySignals(
  * The signals of a circuit of this shape, for a proof that pays `payee`. Null when the bytes are no
  * inputs or do not fit the shape. Whether they can be proven, only `checkInputs` or the circuit
  * says.
+ *
+ * @param verifier That the proof is for: with the program it is named in the table's words.
  */
 export function prepareStatement(
   bytes: Uint8Array,
-  program: ProgramName,
+  verifier: Address,
   payee: Address,
   shape: Shape,
 ): Statement | null {
   const inputs = decodeInputs(bytes)
   if (inputs === null || inputs.depth !== shape.depth) return null
-  const { table, depth, witnesses } = inputs
-  if (table.entries.length > shape.entries) return null
-  const words = wordsFor(table, program)
-  if (words === null) return null
-  const padded = padWords(words, shape.entries)
+  const { table, segments, index, depth, witnesses } = inputs
+  const words = wordsFor(table, { verifier, programId: inputs.programId })
+  const from = boundaries(segments)[index]!
+  const entries = table.entries.slice(from, from + segments[index]!.entries)
+  if (words === null || entries.length > shape.entries) return null
+  const padded = padWords(segmentWords(words, from, from + entries.length), shape.entries)
   const p = poseidonDigest(padded)
-  const [, x, y] = statementOf({ payee, p, words }).signals
-  const entries = Array.from({ length: shape.entries }, (_, index) =>
-    entrySignals(table.entries[index], witnesses[index] ?? empty, depth),
+  const challenge = tableChallenge(publicInputsHash(words), segments)
+  const x = segmentPoint(challenge, index, payee)
+  const y = evaluate(padded, x)
+  const slots = Array.from({ length: shape.entries }, (_, at) =>
+    entrySignals(entries[at], witnesses[at] ?? empty, depth),
   )
-  const names = Object.keys(entries[0]!)
+  const names = Object.keys(slots[0]!)
   const signals = [
     ...Object.entries({ p, x, y, words: padded }),
-    ...names.map((name) => [name, entries.map((entry) => entry[name]!)] as const),
+    ...names.map((name) => [name, slots.map((slot) => slot[name]!)] as const),
   ]
   const input = Object.fromEntries(signals.map(([name, value]) => [name, decimal(value)]))
-  return { payee, p, words, input }
+  return { payee, challenge, index, p, y, input }
 }
 
 const empty: EntryWitness = { acting: null, credited: null }
@@ -180,9 +186,9 @@ export type SnarkjsProof = {
 }
 
 /** The proof's bytes. @throws RangeError when the points are not decimal numbers below 2^256. */
-export function finishProof({ payee, p, words }: Statement, points: SnarkjsProof): Uint8Array {
+export function finishProof(statement: Statement, points: SnarkjsProof): Uint8Array {
   const g1 = (point: readonly string[]): G1 => [BigInt(point[0] ?? ''), BigInt(point[1] ?? '')]
   const [[x0, x1] = [], [y0, y1] = []] = points.pi_b
   const b = [x1, x0, y1, y0].map((coordinate) => BigInt(coordinate ?? '')) as unknown as G2
-  return encodeProof({ payee, p, a: g1(points.pi_a), b, c: g1(points.pi_c), words })
+  return encodeSegmentProof({ ...statement, a: g1(points.pi_a), b, c: g1(points.pi_c) })
 }

@@ -10,6 +10,7 @@ import { applyAction, type EntryWitness } from '#protocol/ledger'
 import { encodeSend, signTransaction } from '#protocol/ledger-calls'
 import { accountAddress, accountOf, createLedger, type Ledgers } from '#protocol/ledger-tree'
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
+import { cutTable, digestSegments, statementHash } from '#protocol/segments'
 import { keccak } from '#protocol/signature'
 import {
   type Action,
@@ -27,12 +28,18 @@ import type { Wanted } from './door.ts'
 import { terms } from './genesis.ts'
 import { rpc } from './json-rpc.ts'
 
+/** What the prover of a segment is asked for, and needs: `protocol/inputs.ts`. */
+export type LoadSegment = {
+  readonly publicInputsHash: Hex
+  readonly inputs: Uint8Array
+}
+
 /** A table to be proven. */
 export type Load = {
   readonly table: Table
   readonly tableDigest: Hex
-  /** What the prover needs: `protocol/inputs.ts`. */
-  readonly inputs: Uint8Array
+  /** Its parts, each proven by itself. */
+  readonly segments: readonly LoadSegment[]
   /** One line for people. */
   readonly what: string
 }
@@ -41,6 +48,8 @@ export type Load = {
 export const shapes: Readonly<Record<string, Shape>> = {
   tiny: { entries: 2, depth: 4 },
   n1d16: { entries: 1, depth: 16 },
+  n4d16: { entries: 4, depth: 16 },
+  n8d16: { entries: 8, depth: 16 },
 }
 
 const ROLLUPS = [1n, 2n] as const
@@ -74,13 +83,15 @@ export class LoadMaker {
   /**
    * The next table, good in the given blocks.
    * @param program Speaks for both rollups.
+   * @param keyId Of the circuit that proves it.
+   * @param count Segments it is cut into, each of which fills the circuit.
    * @throws when a transaction of ours does not apply: a bug.
    */
-  next(context: TableContext, program: ProgramName): Load {
+  next(context: TableContext, program: ProgramName, keyId: Hex, count = 1): Load {
     const entries: Entry[] = []
     const witnesses: EntryWitness[] = []
     const said: string[] = []
-    while (entries.length < this.#shape.entries) {
+    while (entries.length < count * this.#shape.entries) {
       const { rollup, holder, data, what } = this.#draw()
       const account = this.#placeOf(holder)
       const { nonce } = accountOf(this.#ledgers.get(rollup)!, account)!
@@ -99,9 +110,29 @@ export class LoadMaker {
     return {
       table,
       tableDigest: tableDigest(encodeTable(table)),
-      inputs: encodeInputs({ table, depth: this.#shape.depth, witnesses }),
+      segments: this.#cut(table, program, keyId, witnesses),
       what: said.join(', '),
     }
+  }
+
+  #cut(
+    table: Table,
+    program: ProgramName,
+    keyId: Hex,
+    witnesses: readonly EntryWitness[],
+  ): LoadSegment[] {
+    const { entries: room, depth } = this.#shape
+    const { programId } = program
+    const words = tableWords(table, program)
+    const keys = [{ keyId, room }]
+    const segments = digestSegments(words, cutTable(witnesses.length, keys), keys)
+    return segments.map((_, index) => {
+      const own = witnesses.slice(room * index, room * (index + 1))
+      return {
+        publicInputsHash: statementHash(publicInputsHash(words), programId, segments, index),
+        inputs: encodeInputs({ programId, table, segments, index, depth, witnesses: own }),
+      }
+    })
   }
 
   /** A holder on one rollup pays one on the other a hundredth to a tenth of an ether. */
@@ -155,17 +186,21 @@ export async function tableContext(rpcUrl: string, venue: Address): Promise<Tabl
   return { chainId: CHAIN_ID, venue, executor, firstBlock, lastBlock, parentHash: ZERO_HASH }
 }
 
-/** What the builder asks for: a proof of this table, on the devnet's terms. */
+/**
+ * What the builder asks for: a proof of a table in one segment, on the devnet's terms.
+ * @param of The circuit's key, its verifier and its shape.
+ */
 export function wantedOf(
-  { table, tableDigest, inputs }: Load,
+  { table, tableDigest, segments }: Load,
   of: Pick<Wanted, 'programId' | 'verifier' | 'dueInMs'> & { readonly shape: string },
 ): Wanted {
   const { entries } = shapes[of.shape]!
+  const { publicInputsHash, inputs } = segments[0]!
   return {
     programId: of.programId,
     verifier: of.verifier,
     venue: table.venue,
-    publicInputsHash: publicInputsHash(tableWords(table, of)),
+    publicInputsHash,
     tableDigest,
     inputs: `0x${Buffer.from(inputs).toString('hex')}`,
     work: entries,

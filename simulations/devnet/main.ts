@@ -116,9 +116,9 @@ type Run = {
 async function runMarket(run: Run): Promise<void> {
   const { options, display, signal } = run
   const racing = <T>(work: Promise<T>): Promise<T> => Promise.race([work, rejectOn(signal)])
-  const programId = await racing(build(run))
-  const network = await racing(open(run, programId))
-  const user = await racing(settle(run, network, programId))
+  const keyId = await racing(build(run))
+  const network = await racing(open(run, keyId))
+  const user = await racing(settle(run, network))
   const { jobs } = options
   const journal = await racing(play({ network, user, display, jobs, signal }))
   const report = await close(run, network, journal)
@@ -143,12 +143,12 @@ function rejectOn(signal: AbortSignal): Promise<never> {
 const build = ({ processes, display }: Run): Promise<Hex> =>
   buildShape(processes, SHAPE, (line) => display.say(line, 'gray'))
 
-async function open(run: Run, programId: Hex): Promise<Network> {
+async function open(run: Run, keyId: Hex): Promise<Network> {
   const { options, folder, processes, names, display, signal } = run
   const { seed, provers } = options
   let step = display.progress('chain and contracts: building what is missing, deploying')
   try {
-    const settings = { folder, processes, seed, shape: SHAPE, programId, provers, signal }
+    const settings = { folder, processes, seed, shape: SHAPE, keyId, provers, signal }
     const network = await openNetwork({ ...settings, hasStalling: true }, (opening) => {
       step.done()
       display.say(`chain at ${opening.rpcUrl}, market at ${opening.market.settlement}`)
@@ -165,14 +165,14 @@ async function open(run: Run, programId: Hex): Promise<Network> {
 }
 
 /** The user's contracts and rollups. */
-async function settle(run: Run, network: Network, programId: Hex): Promise<User> {
+async function settle(run: Run, network: Network): Promise<User> {
   const { options, folder, processes, names, display } = run
   const { seed } = options
   const { rpcUrl, market, deployer, user: actor, door } = network
   const step = display.progress('rollups and L1 contracts of a user: deploying, registering')
   try {
     const places = { rpcUrl, market, deployer, user: actor, doorUrl: door.url }
-    const user = await createUser({ folder, processes, seed, shape: SHAPE, programId, ...places })
+    const user = await createUser({ folder, processes, seed, shape: SHAPE, ...places })
     names.set(user.account, 'user')
     return user
   } finally {

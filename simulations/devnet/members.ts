@@ -15,6 +15,8 @@ export type Market = {
   readonly settlement: Address
   readonly bonds: Address
   readonly verifier: Address
+  /** What the verifier answers for: the ledgers' program. */
+  readonly programId: Hex
   /** The registry of rollups: the venue of every table. */
   readonly rollups: Address
   readonly batchAccount: Address
@@ -36,8 +38,8 @@ export type MemberOptions = {
   /** Keys, stores and logs lie here. */
   readonly folder: string
   readonly shape: string
-  /** Name of the shape's program. */
-  readonly programId: Hex
+  /** The shape's key. */
+  readonly keyId: Hex
   /** The last prover takes a job and stays silent. */
   readonly hasStalling: boolean
   readonly rpcUrl: string
@@ -112,9 +114,9 @@ async function roleSettings(options: MemberOptions): Promise<Readonly<Record<Rol
  * What makes a prover win its first job and never prove it: a boast, a low price, a program that
  * does nothing.
  */
-async function stallingSettings({ folder, programId }: MemberOptions): Promise<Settings> {
+async function stallingSettings({ folder, keyId }: MemberOptions): Promise<Settings> {
   const calibrationFile = join(folder, 'boast.json')
-  const boast = { version: 1, programs: { [programId]: { work: '1', recentMs: [BOAST_MS] } } }
+  const boast = { version: 1, programs: { [keyId]: { work: '1', recentMs: [BOAST_MS] } } }
   await writeFile(calibrationFile, JSON.stringify(boast))
   const program = join(import.meta.dirname, 'stalling-prover.ts')
   return {

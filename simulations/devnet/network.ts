@@ -22,7 +22,7 @@ import type { Processes, Running } from './processes.ts'
 
 export type NetworkOptions = Pick<
   MemberOptions,
-  'folder' | 'shape' | 'programId' | 'hasStalling' | 'signal'
+  'folder' | 'shape' | 'keyId' | 'hasStalling' | 'signal'
 > & { readonly processes: Processes; readonly seed: string; readonly provers: number }
 
 export type Network = {
@@ -52,22 +52,22 @@ const toToml = (settings: Settings): string =>
     .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
     .join('')
 
-/** Builds what proofs of a shape need, unless it is there. Returns the program's name. */
+/** Builds what proofs of a shape need, unless it is there. Returns its key's id. */
 export async function buildShape(
   processes: Processes,
   shape: string,
   onLine: (line: string) => void,
 ): Promise<Hex> {
-  let programId: Hex | undefined
+  let keyId: Hex | undefined
   const args = [pathOf('prover-agent/circuits/build.ts'), shape]
   await processes.run('build-circuits', process.execPath, args, {
     onLine: (line) => {
-      programId ??= /program (0x[0-9a-f]{64})/.exec(line)?.[1] as Hex | undefined
-      if (programId === undefined) onLine(line)
+      keyId ??= /key (0x[0-9a-f]{64})/.exec(line)?.[1] as Hex | undefined
+      if (keyId === undefined) onLine(line)
     },
   })
-  if (programId === undefined) throw new Error(`building ${shape} named no program`)
-  return programId
+  if (keyId === undefined) throw new Error(`building ${shape} named no key`)
+  return keyId
 }
 
 /**

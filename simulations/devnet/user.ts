@@ -56,7 +56,6 @@ export type UserOptions = {
   readonly processes: Processes
   readonly seed: string
   readonly shape: string
-  readonly programId: Hex
   readonly rpcUrl: string
   readonly market: Market
   /** Of the builder. */
@@ -138,13 +137,13 @@ const namesOf = (examples: Examples, user: Actor): ReadonlyMap<Address, string> 
 const pathOf = (file: string): string => join(ROOT, file)
 
 async function deployExamples(options: UserOptions): Promise<Examples> {
-  const { processes, rpcUrl, deployer, market, programId, shape, seed } = options
+  const { processes, rpcUrl, deployer, market, shape, seed } = options
   const flags = {
     'rpc-url': rpcUrl,
     'key-file': deployer.keyFile,
     rollups: market.rollups,
     verifier: market.verifier,
-    'program-id': programId,
+    'program-id': market.programId,
     depth: String(shapes[shape]!.depth),
     holder: eddsaKey(holderSecret(seed)).join(','),
   }
@@ -204,7 +203,7 @@ function l2Transaction(rollup: bigint, account: number, data: Hex): Hex {
 
 /** The settings of `proofwire table send`; returns their file. */
 async function writeConfig(options: UserOptions, examples: Examples): Promise<string> {
-  const { folder, market, programId, shape, user, rpcUrl, doorUrl, seed } = options
+  const { folder, market, shape, user, rpcUrl, doorUrl, seed } = options
   const ids = examples.rollupIds.map(Number)
   const accounts = examples.accounts.map(({ place, key }) => ({
     ...{ index: place, key, balanceWei: '0' },
@@ -214,7 +213,7 @@ async function writeConfig(options: UserOptions, examples: Examples): Promise<st
   await writeFile(accountsFile, JSON.stringify(Object.fromEntries(ids.map((id) => [id, accounts]))))
   const secret = Buffer.from(holderSecret(seed)).toString('hex')
   await writeFile(holderFile, `${secret}\n`, { mode: 0o600 })
-  const { entries, depth } = shapes[shape]!
+  const { depth } = shapes[shape]!
   const settings = {
     ...{ rpcUrl, chainId: CHAIN_ID, doorUrl, keyFile: user.keyFile },
     ...{ registry: market.rollups, batchAccount: market.batchAccount },
@@ -230,8 +229,7 @@ async function writeConfig(options: UserOptions, examples: Examples): Promise<st
     '[ledger]',
     `rollups = [${ids.join(', ')}]`,
     `verifier = "${market.verifier}"`,
-    `programId = "${programId}"`,
-    `entries = ${entries}`,
+    `programId = "${market.programId}"`,
     `depth = ${depth}`,
     `accounts = ${JSON.stringify(accountsFile)}`,
     `key = ${JSON.stringify(holderFile)}`,

@@ -16,19 +16,28 @@ contract PlainVerifier is IVerifier {
     }
 }
 
-/// @notice Proof = payee ‖ keccak256(statement, payee): the payee is inside what is checked, as in
-/// our Groth16 verifier, at a price a fuzz run can pay.
+/// @notice Proof = payee ‖ statement ‖ keccak256(statement, payee): the payee is inside what is
+/// checked, as in our Groth16 verifier, at a price a fuzz run can pay.
 contract BoundVerifier is IPayeeVerifier {
     function prove(bytes32 publicInputsHash, address payee) external pure returns (bytes memory) {
-        return abi.encode(payee, keccak256(abi.encode("bound", publicInputsHash, payee)));
+        return abi.encode(payee, publicInputsHash, _tag(publicInputsHash, payee));
     }
 
     function verify(bytes calldata proof, bytes32 publicInputsHash) external pure returns (bool) {
-        (address payee, bytes32 tag) = abi.decode(proof, (address, bytes32));
-        return tag == keccak256(abi.encode("bound", publicInputsHash, payee));
+        (address payee,, bytes32 tag) = abi.decode(proof, (address, bytes32, bytes32));
+        return tag == _tag(publicInputsHash, payee);
     }
 
-    function payeeOf(bytes calldata proof) external pure returns (address payee) {
-        (payee,) = abi.decode(proof, (address, bytes32));
+    function payeeOf(bytes calldata proof, bytes32 publicInputsHash)
+        external
+        pure
+        returns (address)
+    {
+        (address payee, bytes32 said,) = abi.decode(proof, (address, bytes32, bytes32));
+        return said == publicInputsHash ? payee : address(0);
+    }
+
+    function _tag(bytes32 publicInputsHash, address payee) private pure returns (bytes32) {
+        return keccak256(abi.encode("bound", publicInputsHash, payee));
     }
 }

@@ -40,7 +40,7 @@ contract ShyVerifier is IVerifier {
         return true;
     }
 
-    function payeeOf(bytes calldata proof) external view returns (address) {
+    function payeeOf(bytes calldata proof, bytes32) external view returns (address) {
         require(gasleft() > 97_000);
         return abi.decode(proof, (address));
     }
@@ -79,7 +79,7 @@ contract ClaimRefusalsTest is Market {
             it,
             WINNER_KEY,
             proof,
-            abi.encodeWithSelector(ISettlement.ProofInvalid.selector, verifier)
+            abi.encodeWithSelector(ISettlement.WrongPayee.selector, address(0), winner)
         );
     }
 

@@ -101,10 +101,6 @@ abstract contract PostMarket is Market {
         }
     }
 
-    function statement(ITables.TableProof memory proof) internal pure returns (bytes32) {
-        return keccak256(abi.encode(proof.verifier, proof.programId, proof.publicInputsHash));
-    }
-
     /// @dev What a proof is worth that the chain saw at `minedAt`, by the rule of DESIGN 4.3
     /// written out once more. Nobody here promises later than `softDueAt`.
     function worthWei(Job memory it, uint256 priceWei, uint256 minedAt)

@@ -213,14 +213,14 @@ contract SettleOnPostTest is PostMarket {
         ProofRequest memory terms = request(1);
         terms.venue = address(new IdleVenue());
         Job memory it = job(terms);
-        bytes memory sham = abi.encode(backup, bytes32("not a proof"));
+        bytes memory sham = abi.encode(backup, terms.publicInputsHash, bytes32("not a proof"));
         Post memory its = post(it, BACKUP_KEY);
         its.proofs[0].proof = sham;
         bytes memory data = encode(its);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.ProofInvalid.selector, verifier));
         send(data);
         its = post(it, WINNER_KEY);
-        its.proofs[0].proof = abi.encode(winner, bytes32("not a proof"));
+        its.proofs[0].proof = abi.encode(winner, terms.publicInputsHash, bytes32("not a proof"));
         send(encode(its));
         eq(settlement.creditOf(winner), 1 ether);
         eq(escrowOf(builder), ESCROW - 1 ether);
@@ -248,15 +248,24 @@ contract SettleOnPostTest is PostMarket {
         eq(settlement.creditOf(winner), 1 ether);
     }
 
-    function testProofOfAnotherRequestIsRefused(uint8 which) public {
+    function testProofOfAnotherRequestIsRefused() public {
         Job memory it = postable(1);
         Post memory its = post(it, WINNER_KEY);
-        bytes32 asked = statement(its.proofs[0]);
-        if (which % 3 == 0) its.proofs[0] = proofFor(postable(2), winner);
-        if (which % 3 == 1) its.proofs[0].programId = "another";
-        if (which % 3 == 2) its.proofs[0].verifier = address(new PlainVerifier());
-        bytes32 given = statement(its.proofs[0]);
-        refused(its, abi.encodeWithSelector(ISettlement.Mismatched.selector, asked, given));
+        its.proofs[0] = proofFor(postable(2), winner);
+        refused(its, abi.encodeWithSelector(ISettlement.WrongPayee.selector, address(0), winner));
+    }
+
+    function testProofForAnotherVerifierIsRefused(address other) public {
+        Post memory its = post(postable(1), WINNER_KEY);
+        address asked = its.request.verifier;
+        vm.assume(other != asked);
+        its.proofs[0].verifier = other;
+        bytes memory reason = abi.encodeWithSelector(
+            ISettlement.Mismatched.selector,
+            bytes32(uint256(uint160(asked))),
+            bytes32(uint256(uint160(other)))
+        );
+        refused(its, reason);
     }
 
     function testIndexOfNoProofIsRefused(uint256 index) public {

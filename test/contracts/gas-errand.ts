@@ -3,11 +3,11 @@
  * which pays another contract on L1 and answers. `test/support/ledger-sample.ts` has its table,
  * `test/vectors/table-proof.json` the proof, which the tiny development key checks.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { concatHex, encodeAbiParameters, encodeFunctionData, type Hex, parseAbi, toHex } from 'viem'
+import { verifierConstructorArgs } from '#protocol/proof'
 import type { Address } from '#protocol/schema'
 import { encodeTable } from '#protocol/table'
+import type { ProgramName } from '#protocol/words'
 import { shapes } from '#prover-agent/circuits/shapes'
 import {
   errand,
@@ -17,6 +17,7 @@ import {
   sample,
   till,
 } from '#test/support/ledger-sample'
+import { sampleKey, sampleProof } from '#test/support/sample-proof'
 import type { Call, Chain, Sender } from './chain.ts'
 import {
   awardedJob,
@@ -48,19 +49,8 @@ function batch(from: Sender, calls: readonly Pick<Call, 'to' | 'data'>[]): Call 
   return { from, to: from.address, data }
 }
 
-/** The committed proof, with the arguments of its verifier's constructor. */
-export function readProof() {
-  const text = readFileSync(join(import.meta.dirname, '../vectors/table-proof.json'), 'utf8')
-  const { key, wordCount, publicInputsHash, payee, proof } = JSON.parse(text)
-  const ic = [0, 2, 4, 6].map((place) => key.ic.slice(place, place + 2))
-  const verifierArgs = [{ ...key, ic }, BigInt(wordCount)]
-  return { verifierArgs, publicInputsHash, payee, proof } as {
-    readonly verifierArgs: readonly unknown[]
-    readonly publicInputsHash: Hex
-    readonly payee: Address
-    readonly proof: Hex
-  }
-}
+/** Arguments of the constructor of a verifier that takes the committed proof. */
+export const sampleVerifierArgs = verifierConstructorArgs([sampleKey])
 
 /** Puts a contract where the sample has it. */
 async function put(chain: Chain, address: Address, file: string, args: readonly unknown[]) {
@@ -77,10 +67,10 @@ async function openRollup(
   chain: Chain,
   bound: Address,
   { table, terms }: Pick<Sample, 'table' | 'terms'>,
-  verifierArgs: readonly unknown[],
+  speaker: ProgramName,
 ): Promise<{ registry: Registry; run: Call }> {
   const { action, next, deltas } = table.entries[0]!
-  await put(chain, terms.verifier, 'contracts/src/verifiers/TableVerifier.sol', verifierArgs)
+  await put(chain, terms.verifier, 'contracts/src/verifiers/BatchVerifier.sol', sampleVerifierArgs)
   await put(chain, terms.venue, 'contracts/src/Rollups.sol', [])
   await put(chain, till, 'contracts/src/examples/Till.sol', [])
   await put(chain, errandAddress, 'contracts/src/examples/Errand.sol', [till])
@@ -94,7 +84,7 @@ async function openRollup(
   const purse = await registry.proxy(callee)
   const deposit = { from: user, to: purse, data: PING, valueWei: next.value }
   await chain.inOneBlock([paid.post, deposit])
-  await registry.hand(terms, deltas[0]!.rootBefore)
+  await registry.hand(speaker, deltas[0]!.rootBefore)
   const toErrand = (data: Hex) => ({ from: user, to: errandAddress, data })
   const args = [await registry.proxy(action.destination)] as const
   await chain.send(toErrand(encodeFunctionData({ abi: errandAbi, functionName: 'open', args })))
@@ -114,12 +104,12 @@ export async function measureErrand(
 ): Promise<Readonly<Record<string, number>>> {
   const { client } = chain
   const start = await client.snapshot()
-  const { depth, programId } = shapes.tiny
-  const errandOf = sample(depth, errand, { of: { ...program, programId } })
+  const { keyId, programId, payee, ...proven } = sampleProof
+  const of = { ...program, programId }
+  const errandOf = sample(shapes.tiny.depth, errand, { of, key: keyId })
   const { table, terms } = errandOf
-  const { verifierArgs, publicInputsHash, payee, proof } = readProof()
-  if (publicInputsHash !== terms.publicInputsHash) throw new Error('no proof of the sample')
-  const { registry, run } = await openRollup(chain, bound, errandOf, verifierArgs)
+  if (proven.segmentHash !== terms.publicInputsHash) throw new Error('no proof of the sample')
+  const { registry, run } = await openRollup(chain, bound, errandOf, of)
   const executor = { address: table.executor }
   await chain.settlement({ address: payee }, 'setSigner', [winner.address])
   const blocks = table.firstBlock - 1 - Number(await client.getBlockNumber())
@@ -128,7 +118,9 @@ export async function measureErrand(
 
   const bytes = toHex(encodeTable(table))
   const { verifier, tableDigest } = terms
-  const proofs = [{ verifier, programId, publicInputsHash, proof }]
+  const { publicInputsHash, tableProof } = proven
+  const posting = { programId, publicInputsHash, proof: tableProof }
+  const proofs = [{ verifier, ...posting }]
   const post = registry.call(executor, 'post', [tableDigest, bytes, proofs])
   const before = await client.snapshot()
   const posted = await chain.send(batch(executor, [post, run]))
@@ -138,8 +130,9 @@ export async function measureErrand(
     verifier,
     address: payee,
     signer: winner,
-    publicInputsHash,
-    proof,
+    publicInputsHash: terms.publicInputsHash,
+    proof: proven.segmentProof,
+    posted: posting,
     terms,
   }
   const job = await awardedJob(chain, 0x60_00n, [prover, boundProver(backup, bound)], 1)

@@ -12,9 +12,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { concatHex, type Hex } from 'viem'
-import { ENTRY_WORDS } from '#protocol/words'
+import { sampleProof } from '#test/support/sample-proof'
 import { account, Chain, type Cost } from './chain.ts'
-import { measureErrand, readProof } from './gas-errand.ts'
+import { measureErrand, sampleVerifierArgs } from './gas-errand.ts'
+import { measureSegments, segmentCeilings } from './gas-segments.ts'
 import { measureTables } from './gas-tables.ts'
 import {
   awardedJob,
@@ -29,10 +30,8 @@ import {
 } from './jobs.ts'
 
 const snapshotFile = join(import.meta.dirname, 'snapshots/gas.json')
-const tableVerifier = 'contracts/src/verifiers/TableVerifier.sol'
+const batchVerifier = 'contracts/src/verifiers/BatchVerifier.sol'
 const BATCH = 32
-/** Most an entry's words can cost in a claim: calldata without a zero byte, and evaluating them. */
-const ENTRY_GAS = ENTRY_WORDS * (32 * 16 + 140)
 const ETHER = 10n ** 18n
 
 /** Gas by name of what was measured. */
@@ -44,6 +43,7 @@ const ceilings: Figures = {
   settle32OfOneProverEach: 12_000,
   slashInUsedWord: 80_000,
   slashWithRescuer: 105_000,
+  ...segmentCeilings,
 }
 
 async function measureReceipts(chain: Chain): Promise<Figures> {
@@ -93,10 +93,10 @@ async function measureJobs(chain: Chain, verifier: Hex): Promise<Figures> {
   }
 }
 
-/** A claim with the Groth16 proof of two entries. */
+/** A claim with the Groth16 proof of a segment, which costs the same whatever it is of. */
 async function measureTableClaim(chain: Chain): Promise<Figures> {
-  const { verifierArgs, publicInputsHash, payee, proof } = readProof()
-  const verifier = await chain.deploy(tableVerifier, verifierArgs)
+  const { segmentHash: publicInputsHash, payee, segmentProof: proof } = sampleProof
+  const verifier = await chain.deploy(batchVerifier, sampleVerifierArgs)
   await chain.settlement({ address: payee }, 'setSigner', [winner.address])
   const table: Prover = { verifier, address: payee, signer: winner, publicInputsHash, proof }
   const pair = [table, boundProver(backup, verifier)] as const
@@ -128,6 +128,7 @@ async function measure(): Promise<Figures> {
       ...claimed,
       ...(await measureTables(chain, verifier)),
       ...errand,
+      ...(await measureSegments(chain)),
     }
   } finally {
     await chain.stop()
@@ -147,8 +148,8 @@ function faults(figures: Figures, snapshot: Figures, claimGas: number): string[]
   const crowded = ['consumeBeside10', 'consumeBeside100']
     .filter((name) => !(Math.abs(figures[name]! - alone) <= alone / 100))
     .map((name) => `${name}: ${figures[name]}, more than 1 % from ${alone} alone`)
-  // Nobody may earn by claiming, with a proof of one entry either.
-  const gain = claimGas - (figures.commitAndClaimOfTable! - ENTRY_GAS)
+  // Nobody may earn by claiming.
+  const gain = claimGas - figures.commitAndClaimOfTable!
   const paid = gain > 0 ? [`CLAIM_GAS refunds ${gain} more than a claim costs`] : []
   return [...moved, ...above, ...crowded, ...paid]
 }

@@ -32,6 +32,8 @@ export type Prover = {
   readonly verifier: Hex
   readonly publicInputsHash: Hex
   readonly proof: Hex
+  /** What is posted, where that is not the proof alone: the whole table's. */
+  readonly posted?: Readonly<Record<'programId' | 'publicInputsHash' | 'proof', Hex>>
   /** What else a request for this proof says. */
   readonly terms?: Partial<Pick<ProofRequest, 'venue' | 'programId' | 'tableDigest'>>
 }
@@ -47,8 +49,8 @@ export function boundProver(signer: PrivateKeyAccount, verifier: Hex): Prover {
 export function boundProof(publicInputsHash: Hex, payee: Hex): Hex {
   const bound = [{ type: 'string' }, { type: 'bytes32' }, { type: 'address' }] as const
   const tag = keccak256(encodeAbiParameters(bound, ['bound', publicInputsHash, payee]))
-  const named = [{ type: 'address' }, { type: 'bytes32' }] as const
-  return encodeAbiParameters(named, [payee, tag])
+  const named = [{ type: 'address' }, { type: 'bytes32' }, { type: 'bytes32' }] as const
+  return encodeAbiParameters(named, [payee, publicInputsHash, tag])
 }
 
 function request(chain: Chain, nonce: bigint, by: Prover, backups: number) {
@@ -153,7 +155,8 @@ async function shown(chain: Chain, job: Job, by: Prover): Promise<readonly unkno
 /** Call data of `settleOnPost` for a table whose only proof is the prover's. */
 export async function settleOnPost(chain: Chain, job: Job, by: Prover, table: Hex): Promise<Hex> {
   const { verifier, programId, publicInputsHash, tableDigest } = job.terms
-  const proofs = [{ verifier, programId, publicInputsHash, proof: by.proof }]
+  const own = { programId, publicInputsHash, proof: by.proof }
+  const proofs = [{ verifier, ...(by.posted ?? own) }]
   const args = [...(await shown(chain, job, by)), tableDigest, table, proofs, 0n]
   return encodeFunctionData({ abi: settlementAbi as Abi, functionName: 'settleOnPost', args })
 }

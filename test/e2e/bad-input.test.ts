@@ -20,15 +20,15 @@ let folder: string
 let processes: Processes
 let network: Network
 let builder: Member
-let programId: Hex
+let keyId: Hex
 
 /** A chain, the contracts and a builder with money: what bad input could harm. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'proofwire-bad-input-'))
   processes = new Processes(folder)
-  programId = await buildShape(processes, SHAPE, () => undefined)
+  keyId = await buildShape(processes, SHAPE, () => undefined)
   network = await createNetwork({
-    ...{ folder, processes, seed: 'bad input', shape: SHAPE, programId },
+    ...{ folder, processes, seed: 'bad input', shape: SHAPE, keyId },
     ...{ provers: 2, hasStalling: false, signal: ending.signal },
   })
   builder = network.members[1]!
@@ -135,9 +135,13 @@ describe('a node that cannot start says what is wrong and what to do, and ends',
 describe('a builder’s door answers bad input with what is wrong', () => {
   const maker = new LoadMaker('bad input', shapes[SHAPE]!)
   const good = async () => {
-    const { verifier, rollups } = network.market
-    const load = maker.next(await tableContext(network.rpcUrl, rollups), { verifier, programId })
-    return wantedOf(load, { programId, verifier, shape: SHAPE, dueInMs: 10_000 })
+    const { verifier, programId, rollups } = network.market
+    const load = maker.next(
+      await tableContext(network.rpcUrl, rollups),
+      { verifier, programId },
+      keyId,
+    )
+    return wantedOf(load, { programId: keyId, verifier, shape: SHAPE, dueInMs: 10_000 })
   }
   const post = async (body: string) => {
     const headers = { 'content-type': 'application/json' }

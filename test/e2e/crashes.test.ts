@@ -31,14 +31,14 @@ const asked: string[] = []
 let folder: string
 let processes: Processes
 let network: Network
-let programId: Hex
+let keyId: Hex
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'proofwire-crashes-'))
   processes = new Processes(folder)
-  programId = await buildShape(processes, SHAPE, () => undefined)
+  keyId = await buildShape(processes, SHAPE, () => undefined)
   network = await openNetwork({
-    ...{ folder, processes, seed: 'crashes', shape: SHAPE, programId },
+    ...{ folder, processes, seed: 'crashes', shape: SHAPE, keyId },
     ...{ provers: 3, hasStalling: false, signal: ending.signal },
   })
   for (const { role, door } of network.members) if (role !== 'bootstrap') await watch.listen(door)
@@ -54,9 +54,13 @@ const named = (name: string): Member => network.members.find((member) => member.
 /** Asks for a proof once everybody has found everybody again. */
 async function ask(terms: Partial<Wanted> = {}) {
   await until(() => isOpen(network), DUE_IN_MS, 'the nodes do not find each other', ending.signal)
-  const { verifier, rollups } = network.market
-  const load = maker.next(await tableContext(network.rpcUrl, rollups), { verifier, programId })
-  const of = { programId, verifier, shape: SHAPE, dueInMs: DUE_IN_MS }
+  const { verifier, programId, rollups } = network.market
+  const load = maker.next(
+    await tableContext(network.rpcUrl, rollups),
+    { verifier, programId },
+    keyId,
+  )
+  const of = { programId: keyId, verifier, shape: SHAPE, dueInMs: DUE_IN_MS }
   const opened = await network.door.prove({ ...wantedOf(load, of), ...terms })
   asked.push(opened.wantedId)
   return opened

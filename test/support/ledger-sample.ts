@@ -15,6 +15,14 @@ import {
 import { accountAddress, accountOf, createLedger, type Ledgers } from '#protocol/ledger-tree'
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
 import {
+  boundaries,
+  type CircuitKey,
+  cutTable,
+  digestSegments,
+  type Segment,
+  statementHash,
+} from '#protocol/segments'
+import {
   type Action,
   type Entry,
   encodeTable,
@@ -43,6 +51,9 @@ export const program: ProgramName = {
   verifier: '0x00000000000000000000000000000000000000cc',
   programId: `0x${'01'.repeat(32)}`,
 }
+
+/** The circuit that proves it, unless a test says otherwise. */
+export const keyId: Hex = `0x${'03'.repeat(32)}`
 
 /** The L1 contract that owns account 1 of rollup 1, and the one it pays. */
 export const owner: Address = '0x00000000000000000000000000000000000000a1'
@@ -217,6 +228,9 @@ export type Sample = {
   readonly witnesses: readonly EntryWitness[]
   readonly inputs: Uint8Array
   readonly words: readonly bigint[]
+  /** How the table is cut, and which of its segments the inputs are of. */
+  readonly segments: readonly Segment[]
+  readonly index: number
   /** What a request says of these inputs. */
   readonly terms: ProgramName & {
     readonly inputBytes: number
@@ -226,30 +240,70 @@ export type Sample = {
   }
 }
 
-/**
- * The table of these actions, its witnesses and inputs, for a circuit with room for `entries`.
- */
+export type SampleOptions = {
+  /** Entries the circuit has room for. */
+  readonly entries?: number
+  readonly of?: ProgramName
+  /** The circuit's key. */
+  readonly key?: Hex
+  /** Which segment is asked for; the table is cut into as few as possible. */
+  readonly index?: number
+  /** The circuits there are, instead of the one. */
+  readonly keys?: readonly CircuitKey[]
+}
+
+/** Inputs of a table in one segment, for a circuit with this room. */
+export function oneSegment(
+  table: Table,
+  witnesses: readonly EntryWitness[],
+  { depth, room, of = program, key = keyId }: OneSegment,
+): Uint8Array {
+  const keys = [{ keyId: key, room }]
+  const cuts = [{ keyId: key, entries: table.entries.length }]
+  const segments = digestSegments(tableWords(table, of), cuts, keys)
+  const { programId } = of
+  return encodeInputs({ programId, table, segments, index: 0, depth, witnesses })
+}
+
+type OneSegment = {
+  readonly depth: number
+  readonly room: number
+  readonly of?: ProgramName
+  readonly key?: Hex
+}
+
+/** The table of these actions, its witnesses and the inputs of one of its segments. */
 export function sample(
   depth: number,
   actions: readonly Action[] = errand,
-  { entries: room = 2, of = program }: { entries?: number; of?: ProgramName } = {},
+  options: SampleOptions = {},
 ): Sample {
-  const { entries, witnesses } = run(sampleLedgers(depth), actions)
+  const { entries: room = 2, of = program, key = keyId, index = 0 } = options
+  const { entries, witnesses: all } = run(sampleLedgers(depth), actions)
   const table = tableOf(entries, of)
-  const inputs = encodeInputs({ table, depth, witnesses })
   const words = tableWords(table, of)
+  const keys = options.keys ?? [{ keyId: key, room }]
+  const segments = digestSegments(words, cutTable(entries.length, keys), keys)
+  const [from, to] = boundaries(segments).slice(index) as [number, number]
+  const witnesses = all.slice(from, to)
+  const { programId } = of
+  const inputs = encodeInputs({ programId, table, segments, index, depth, witnesses })
+  const own = segments[index]!.keyId
   return {
-    shape: { entries: room, depth },
+    shape: { entries: keys.find((one) => one.keyId === own)!.room, depth },
     table,
     witnesses,
     inputs,
     words,
+    segments,
+    index,
     terms: {
-      ...of,
+      verifier: of.verifier,
+      programId: own,
       inputBytes: inputs.length,
       venue: context.venue,
       tableDigest: tableDigest(encodeTable(table)),
-      publicInputsHash: publicInputsHash(words),
+      publicInputsHash: statementHash(publicInputsHash(words), programId, segments, index),
     },
   }
 }

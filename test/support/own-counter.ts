@@ -1,14 +1,13 @@
 /** A builder's own node with its streams on a real host, and a proof that its verifier takes. */
-import { readFileSync } from 'node:fs'
 import { BuilderCounter } from '#node/exchange'
 import type { Host } from '#node/host'
 import { silentLog } from '#node/log'
 import type { Signer } from '#node/signer'
 import { createVerifier, type Verifier } from '#node/verifier'
 import type { Input } from '#protocol/effects'
+import { fromHex } from '#protocol/field'
 import { defaultParams as params } from '#protocol/params'
-import type { VerificationKey } from '#protocol/proof'
-import type { Address, Hex, Id } from '#protocol/schema'
+import type { Address, Id } from '#protocol/schema'
 import {
   award,
   bid,
@@ -18,25 +17,15 @@ import {
   type TestClock,
   terms,
 } from '#test/support/own-market'
+import { sampleKey, sampleProof } from '#test/support/sample-proof'
 
-const vector = JSON.parse(
-  readFileSync(new URL('../vectors/table-proof.json', import.meta.url), 'utf8'),
-)
 /** Whom `proof` pays. */
-export const payee: Address = vector.payee
-export const proof = new Uint8Array(Buffer.from(vector.proof.slice(2), 'hex'))
+export const payee: Address = sampleProof.payee
+export const proof = fromHex(sampleProof.segmentProof)
 
 /** A verifier that knows the program of `proof`. Close it. */
 export function ownVerifier(): Verifier {
-  const points = Object.fromEntries(
-    Object.entries(vector.key as Record<string, string[]>).map(([name, list]) => [
-      name,
-      list.map(BigInt),
-    ]),
-  )
-  const ic = [0, 2, 4, 6].map((at) => points.ic!.slice(at, at + 2))
-  const key = { ...points, ic, wordCount: vector.wordCount } as unknown as VerificationKey
-  return createVerifier({ keys: new Map<Hex, VerificationKey>([[vector.programId, key]]) })
+  return createVerifier({ keys: new Map([[sampleProof.keyId, sampleKey]]) })
 }
 
 export type OwnCounterOptions = {
@@ -116,7 +105,7 @@ export async function awarded(
   clock: TestClock,
   ...bidders: readonly Signer[]
 ): Promise<Id> {
-  const { programId, publicInputsHash } = vector
+  const { keyId: programId, segmentHash: publicInputsHash } = sampleProof
   const { requestId } = await own.wanted.ask({ ...terms, programId, publicInputsHash, backups: 3 })
   for (const [index, bidder] of bidders.entries()) {
     const verdict = await bid(own, bidder, requestId, 1_000n * BigInt(index + 1))

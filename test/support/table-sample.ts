@@ -359,3 +359,5 @@ export const goldenTable: Table = {
 }
 /** Whom the proof of the golden table would pay. */
 export const goldenPayee: Address = addressOf(0xfee)
+/** The circuit's key it would be made under. */
+export const goldenKey: Hex = `0x${'4b'.repeat(32)}`

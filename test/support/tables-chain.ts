@@ -12,12 +12,14 @@ import { ownerProgramId, signStatement } from '#node/builder/evm-owner'
 import { createEvmRollup, type EvmRollup, type Genesis } from '#node/builder/evm-rollup'
 import { createL1, type L1, type Sent } from '#node/builder/l1'
 import { createLedgerRollups, type LedgerRollups } from '#node/builder/ledger-rollup'
-import type { StateTransition } from '#node/builder/state-transition'
+import { assembleProof, planProof } from '#node/builder/market-proof'
+import type { StateTransition, Step } from '#node/builder/state-transition'
 import { type WritingContext, type WrittenTable, writeTable } from '#node/builder/writer'
 import type { EddsaSignature } from '#protocol/eddsa'
 import { fromHex, toHex, wordsToBytes } from '#protocol/field'
 import { type Account, createLedger, rootOf } from '#protocol/ledger-tree'
 import { type Address, type Hex, ZERO_ADDRESS } from '#protocol/schema'
+import type { CircuitKey } from '#protocol/segments'
 import { accountOf } from '#protocol/signature'
 import type { Action, Program, Table } from '#protocol/table'
 import type { ProgramName } from '#protocol/words'
@@ -46,6 +48,13 @@ const [deployerKey, userKey, strangerKey] = devKeys as [Hex, Hex, Hex]
 const partyOf = (key: Hex) => ({ key, address: accountOf(fromHex(key)) })
 
 /** The registry, its rollups, and who uses them. */
+/** A program whose circuit proves for real. */
+type Proven = ProgramName & {
+  readonly key: CircuitKey
+  /** @param keyId The circuit's. */
+  readonly prove: (inputs: Uint8Array, keyId: Hex) => Promise<Hex>
+}
+
 export class TablesChain {
   readonly anvil: Anvil
   readonly l1: L1
@@ -158,9 +167,7 @@ export class TablesChain {
       readonly depth?: number
       readonly nativeToken?: boolean
       readonly signatureOf?: (action: Action) => EddsaSignature | null
-      readonly proven?: ProgramName & {
-        readonly prove: (inputs: Uint8Array, program: ProgramName) => Promise<Hex>
-      }
+      readonly proven?: Proven
     } = {},
   ): Promise<LedgerRollups> {
     const owner = proven === undefined ? await this.owner() : null
@@ -182,9 +189,26 @@ export class TablesChain {
     this.#provings.set(programKey(name), async (table, { steps }) =>
       proven === undefined
         ? signStatement({ ...context, ...this.#demand(table, name) }, owner!.key)
-        : proven.prove(made.proofInputs(table, steps, name), name),
+        : this.#proveSegments(made, proven, table, steps),
     )
     return made
+  }
+
+  /** As the market would, one segment after the other. */
+  async #proveSegments(
+    made: LedgerRollups,
+    { verifier, programId, key, prove }: Proven,
+    table: Table,
+    steps: readonly Step[],
+  ): Promise<Hex> {
+    const program = { verifier, programId }
+    const plan = planProof(table, program, [key], key.room)
+    const proofs: Hex[] = []
+    for (const index of plan.segments.keys())
+      proofs.push(
+        await prove(made.proofInputs(table, steps, program, plan.segments, index), key.keyId),
+      )
+    return assembleProof(plan, proofs)
   }
 
   #demand(table: Table, name: ProgramName) {

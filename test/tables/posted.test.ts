@@ -7,12 +7,12 @@ import type { WrittenTable } from '#node/builder/writer'
 import { toHex } from '#protocol/field'
 import { encodeDeposit, encodeSend, encodeWithdraw } from '#protocol/ledger-calls'
 import { accountAddress } from '#protocol/ledger-tree'
-import { verifierConstructorArgs } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
+import { programOfKeys } from '#protocol/segments'
 import { actionHash, encodeTable, tableDigest } from '#protocol/table'
 import { createSnarkjsBackend } from '#prover-agent/backends/snarkjs'
 import { buildShape } from '#prover-agent/circuits/build'
-import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
+import { circuitKeyOf, shapes, verifierConstructorArgs } from '#prover-agent/circuits/shapes'
 import { encodeScript, type Party, type ScriptStep } from '#test/support/script'
 import type { Receipt, TablesChain } from '#test/support/tables-chain'
 import {
@@ -166,18 +166,18 @@ describe('what rollups can do', () => {
 
   test('a Groth16 proof of a ledger is posted, and its table consumed', async () => {
     await buildShape('tiny', () => {})
-    const { programId, depth } = shapes.tiny
-    const key = await loadVerificationKey('tiny')
-    const verifier = await chain.deploy('TableVerifier', verifierConstructorArgs(key))
+    const { depth } = shapes.tiny
+    const key = circuitKeyOf('tiny')
+    const verifier = await chain.deploy('BatchVerifier', await verifierConstructorArgs('tiny'))
     const backend = createSnarkjsBackend({ shapes: ['tiny'] })
     const [payee, deadlineAt] = [chain.user.address, Date.now() + 60_000]
-    const prove = async (inputs: Uint8Array) => {
+    const prove = async (inputs: Uint8Array, programId: Hex) => {
       const job = { verifier, programId, inputs, payee, deadlineAt }
       return toHex(await backend.prove(job, new AbortController().signal))
     }
     const owner = [BigInt(chain.user.address), 0n] as const
     const places = new Map([[OWNED, { key: owner, balanceWei: 0n, nonce: 0n }]])
-    const proven = { verifier, programId, prove }
+    const proven = { verifier, programId: programOfKeys([key.keyId]), key, prove }
     const made = await chain.addLedgers([places], { depth, proven })
     const [rollupId] = made.rollups.keys()
     const address = accountAddress(OWNED)

@@ -5,37 +5,37 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { bytesToHex } from '@noble/hashes/utils.js'
+import { decodeSegmentProof, encodeTableProof } from '#protocol/proof'
+import { programOfKeys } from '#protocol/segments'
 import { encodeTable } from '#protocol/table'
+import { publicInputsHash } from '#protocol/words'
 import { createSnarkjsBackend } from '#prover-agent/backends/snarkjs'
 import { buildShape } from '#prover-agent/circuits/build'
 import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
 import { payee, program, sample } from '#test/support/ledger-sample'
+import { keyJson } from '#test/support/sample-proof'
 
-/** A word as 0x and 64 digits, which forge reads without loss. */
-const hex = (word: bigint) => `0x${word.toString(16).padStart(64, '0')}`
-
-const { programId } = await buildShape('tiny')
-const of = { verifier: program.verifier, programId }
-const { inputs, table, terms } = sample(shapes.tiny.depth, undefined, { of })
+const { programId: keyId } = await buildShape('tiny')
+const of = { verifier: program.verifier, programId: programOfKeys([keyId]) }
+const { inputs, table, terms, words } = sample(shapes.tiny.depth, undefined, { of, key: keyId })
 const key = await loadVerificationKey('tiny')
 const backend = createSnarkjsBackend({ shapes: ['tiny'] })
-const job = { ...of, inputs, payee, deadlineAt: Date.now() + 60_000 }
+const { verifier } = of
+const job = { verifier, programId: keyId, inputs, payee, deadlineAt: Date.now() + 60_000 }
 const proof = await backend.prove(job, new AbortController().signal)
 await backend.close()
+const { p, a, b, c } = decodeSegmentProof(proof)!
+const segments = [{ key: 0, entries: table.entries.length, payee, p, a, b, c }]
 const content = {
-  key: {
-    alpha: key.alpha.map(hex),
-    beta: key.beta.map(hex),
-    gamma: key.gamma.map(hex),
-    delta: key.delta.map(hex),
-    ic: key.ic.flat().map(hex),
-  },
-  wordCount: key.wordCount,
-  programId,
+  key: keyJson(key),
+  keyId,
+  programId: of.programId,
   table: `0x${bytesToHex(encodeTable(table))}`,
-  publicInputsHash: terms.publicInputsHash,
+  publicInputsHash: publicInputsHash(words),
+  segmentHash: terms.publicInputsHash,
   payee,
-  proof: `0x${bytesToHex(proof)}`,
+  segmentProof: `0x${bytesToHex(proof)}`,
+  tableProof: `0x${bytesToHex(encodeTableProof({ segments, words }))}`,
 }
 await writeFile(
   new URL('table-proof.json', import.meta.url),

@@ -5,22 +5,24 @@
 import { writeFile } from 'node:fs/promises'
 import { entriesRoot } from '#protocol/commitment'
 import { toHex } from '#protocol/field'
+import { segmentHash, segmentPoint, tableChallenge } from '#protocol/segments'
 import { actionHash, encodeTable, tableDigest } from '#protocol/table'
 import {
-  challenge,
   evaluate,
   poseidonDigest,
   programWord,
   publicInputsHash,
   tableWords,
 } from '#protocol/words'
-import { goldenPayee, goldenTable as table, wordOf } from '#test/support/table-sample'
+import { goldenKey, goldenPayee, goldenTable as table, wordOf } from '#test/support/table-sample'
 
 const [first, second] = table.programs
 const words0 = tableWords(table, first!)
 const words1 = tableWords(table, second!)
 const [kd, p] = [publicInputsHash(words0), poseidonDigest(words0)]
-const x = challenge(kd, p, goldenPayee)
+const segments = [{ keyId: goldenKey, entries: table.entries.length, p }]
+const challenge = tableChallenge(kd, segments)
+const x = segmentPoint(challenge, 0, goldenPayee)
 const canonical = encodeTable(table)
 const content = {
   canonical: toHex(canonical),
@@ -37,7 +39,10 @@ const content = {
   words1: words1.map(wordOf),
   // Of the first program's words, in a circuit with room for these entries.
   payee: goldenPayee,
+  keyId: goldenKey,
   p: wordOf(p),
+  challenge,
+  segmentHash: segmentHash(challenge, 0, segments[0]!),
   x: wordOf(x),
   y: wordOf(evaluate(words0, x)),
 }

@@ -14,7 +14,12 @@ interface IVerifier {
 /// @notice The payee is inside the proof's challenge, so a copied proof pays only the one it was
 /// made for.
 interface IPayeeVerifier is IVerifier {
-    /// @return The address the proof is bound to; `verify` fails for the same bytes with another
-    /// payee.
-    function payeeOf(bytes calldata proof) external pure returns (address);
+    /// @param publicInputsHash What was asked for. A proof may answer several statements, each made
+    /// by somebody else.
+    /// @return The address the proof of that statement is bound to; `verify` fails for the same
+    /// bytes with another payee. Zero where the proof does not answer it.
+    function payeeOf(bytes calldata proof, bytes32 publicInputsHash)
+        external
+        view
+        returns (address);
 }

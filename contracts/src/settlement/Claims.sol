@@ -92,18 +92,20 @@ abstract contract Claims is Obligations {
         // here, and reaching a cold contract costs 2,600.
         uint256 neededGas = PAYEE_GAS + PAYEE_GAS / 63 + 5_000;
         if (gasleft() < neededGas) revert TooLittleGas(neededGas, gasleft());
-        (bool named, uint256 payee) = _payeeOf(request.verifier, proof);
+        (bool named, uint256 payee) = _payeeOf(request, proof);
         if (named && payee != uint160(prover)) revert WrongPayee(address(uint160(payee)), prover);
         _requireVerified(request, proof);
     }
 
-    /// @dev Whom the proof pays, where the verifier can tell.
-    function _payeeOf(address verifier, bytes calldata proof)
+    /// @dev Whom the proof of what was asked for pays, where the verifier can tell.
+    function _payeeOf(ProofRequest calldata request, bytes calldata proof)
         internal
         view
         returns (bool named, uint256 payee)
     {
-        return _ask(verifier, PAYEE_GAS, abi.encodeCall(IPayeeVerifier.payeeOf, (proof)));
+        bytes memory question =
+            abi.encodeCall(IPayeeVerifier.payeeOf, (proof, request.publicInputsHash));
+        return _ask(request.verifier, PAYEE_GAS, question);
     }
 
     /// @dev The verifier says yes.

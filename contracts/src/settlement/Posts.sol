@@ -64,27 +64,24 @@ abstract contract Posts is Claims {
         }
     }
 
-    /// @dev The proof is the one the request asks for, and names this prover. Who posts a proof
-    /// shows it to everybody: one that names nobody could be posted for any other started prover.
+    /// @dev The proof is by the verifier the request names, and what it asks for is in it, made by
+    /// this prover: the table may be cut into segments of many provers. Who posts a proof shows it
+    /// to everybody: one that names nobody could be posted for any other started prover.
     function _requireOwn(
         ProofRequest calldata request,
         address prover,
         ITables.TableProof calldata proof
     ) private view {
-        bytes32 asked = _statement(request.verifier, request.programId, request.publicInputsHash);
-        bytes32 given = _statement(proof.verifier, proof.programId, proof.publicInputsHash);
-        if (given != asked) revert Mismatched(asked, given);
-        (bool named, uint256 payee) = _payeeOf(request.verifier, proof.proof);
+        if (proof.verifier != request.verifier) {
+            revert Mismatched(_word(request.verifier), _word(proof.verifier));
+        }
+        (bool named, uint256 payee) = _payeeOf(request, proof.proof);
         if (!named) revert WrongPayee(address(0), prover);
         if (payee != uint160(prover)) revert WrongPayee(address(uint160(payee)), prover);
     }
 
-    function _statement(address verifier, bytes32 programId, bytes32 publicInputsHash)
-        private
-        pure
-        returns (bytes32)
-    {
-        return keccak256(abi.encode(verifier, programId, publicInputsHash));
+    function _word(address account) private pure returns (bytes32) {
+        return bytes32(uint256(uint160(account)));
     }
 
     /// @dev Pays as for a delivery one slot before this block, and no gas: the sender wanted the

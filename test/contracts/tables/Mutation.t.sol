@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IBatchVerifier} from "../../../contracts/src/interfaces/IBatchVerifier.sol";
 import {IRollups} from "../../../contracts/src/interfaces/IRollups.sol";
 import {ITables} from "../../../contracts/src/interfaces/ITables.sol";
-import {TableVerifier} from "../../../contracts/src/verifiers/TableVerifier.sol";
+import {BatchVerifier} from "../../../contracts/src/verifiers/BatchVerifier.sol";
+import {VerificationKey} from "../../../contracts/src/verifiers/CircuitKeys.sol";
 import {Base} from "../Base.sol";
+import {SampleProof} from "../SampleProof.sol";
 import {Words} from "./Words.sol";
 
 /// @notice Cheat codes that only these tests use.
 interface MutationVm {
     function etch(address account, bytes calldata code) external;
     function roll(uint256 blockNumber) external;
-    function parseJsonUintArray(string calldata json, string calldata path)
-        external
-        pure
-        returns (uint256[] memory);
 }
 
 /// @notice The sample table with its real Groth16 proof (`test/vectors/table-proof.json`), at the
@@ -23,13 +22,13 @@ interface MutationVm {
 /// Whoever changes a table can do more than that: name the digest of the changed bytes, ask the
 /// verifier about their hash, and write their words into the proof. All of that is done here, and
 /// none of it helps.
-contract MutationTest is Base, ITables {
-    /// @dev Where a proof's words begin, behind its payee, `p` and points.
-    uint256 private constant WORDS_AT = 310;
+contract MutationTest is Base, SampleProof, ITables {
+    /// @dev Where a table proof's words begin, behind its one segment.
+    uint256 private constant WORDS_AT = 312;
     uint256 private constant BLOCK = 101;
 
     IRollups private registry;
-    TableVerifier private verifier;
+    IBatchVerifier private verifier;
     bytes32 private programId;
     bytes private canonical;
     bytes private proof;
@@ -37,19 +36,20 @@ contract MutationTest is Base, ITables {
     uint256 private tables;
 
     function setUp() public {
-        string memory json = vm.readFile("test/vectors/table-proof.json");
-        programId = vm.parseJsonBytes32(json, ".programId");
-        canonical = vm.parseJsonBytes(json, ".table");
-        proof = vm.parseJsonBytes(json, ".proof");
+        string memory sample = json();
+        programId = vm.parseJsonBytes32(sample, ".programId");
+        canonical = vm.parseJsonBytes(sample, ".table");
+        proof = vm.parseJsonBytes(sample, ".tableProof");
         Table memory table = abi.decode(canonical, (Table));
         vm.chainId(table.chainId);
         MutationVm(address(vm)).roll(BLOCK);
 
         address venue = vm.deployCode("Rollups.sol:Rollups", "");
         registry = IRollups(place(table.venue, venue));
-        uint256 wordCount = vm.parseJsonUint(json, ".wordCount");
-        address checks = address(new TableVerifier(key(json), wordCount));
-        verifier = TableVerifier(place(table.programs[0].verifier, checks));
+        VerificationKey[] memory keys = new VerificationKey[](1);
+        keys[0] = sampleKey();
+        address checks = address(new BatchVerifier(keys));
+        verifier = IBatchVerifier(place(table.programs[0].verifier, checks));
         bytes32 root = table.entries[0].deltas[0].rootBefore;
         eq(registry.register(address(0), address(verifier), programId, root, false), 1);
     }
@@ -123,23 +123,5 @@ contract MutationTest is Base, ITables {
     function place(address account, address code) private returns (address) {
         MutationVm(address(vm)).etch(account, code.code);
         return account;
-    }
-
-    function key(string memory json)
-        private
-        pure
-        returns (TableVerifier.VerificationKey memory it)
-    {
-        MutationVm cheats = MutationVm(address(vm));
-        uint256[] memory alpha = cheats.parseJsonUintArray(json, ".key.alpha");
-        uint256[] memory beta = cheats.parseJsonUintArray(json, ".key.beta");
-        uint256[] memory gamma = cheats.parseJsonUintArray(json, ".key.gamma");
-        uint256[] memory delta = cheats.parseJsonUintArray(json, ".key.delta");
-        uint256[] memory ic = cheats.parseJsonUintArray(json, ".key.ic");
-        it.alpha = [alpha[0], alpha[1]];
-        for (uint256 i = 0; i < 4; i++) {
-            (it.beta[i], it.gamma[i], it.delta[i]) = (beta[i], gamma[i], delta[i]);
-            it.ic[i] = [ic[2 * i], ic[2 * i + 1]];
-        }
     }
 }

@@ -70,11 +70,8 @@ describe('a deployment on a real chain', () => {
   })
 
   test('a constructor that is not pleased with its arguments is quoted', async () => {
-    const zero = { alpha: [0n, 0n], beta: [0n, 0n, 0n, 0n] }
-    const points = { gamma: zero.beta, delta: zero.beta, ic: Array(4).fill([0n, 0n]) }
-    const args = [{ ...zero, ...points }, 0n]
-    const refused = deployArtifact(anvil.rpcUrl, key, 'TableVerifier', args)
-    await expect(refused).rejects.toThrow(/TableVerifier was not deployed.*BadWordCount/)
+    const refused = deployArtifact(anvil.rpcUrl, key, 'BatchVerifier', [[]])
+    await expect(refused).rejects.toThrow(/BatchVerifier was not deployed.*BadKeyCount\["0"\]/)
   })
 
   test('a node that does not answer is an error, not a wait', async () => {

@@ -13,10 +13,10 @@ test('the committed ABIs are what the sources give', () => {
 test('every contract that TypeScript talks to has its ABI', () => {
   expect(Object.keys(abis).sort()).toEqual([
     'bondsAbi',
+    'iBatchVerifierAbi',
     'iPayeeVerifierAbi',
     'iVerifierAbi',
     'rollupsAbi',
     'settlementAbi',
-    'tableVerifierAbi',
   ])
 })

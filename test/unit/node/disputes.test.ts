@@ -25,7 +25,7 @@ const verifier: Address = `0x${'7e'.repeat(20)}`
  * A verifier that takes every proof and names no payee: reverts on `payeeOf`, else answers true.
  */
 function lenientVerifier(): string {
-  const payeeOf = toFunctionSelector('function payeeOf(bytes)').slice(2)
+  const payeeOf = toFunctionSelector('function payeeOf(bytes,bytes32)').slice(2)
   return `0x5f3560e01c63${payeeOf}14601557600160005260206000f35b5f5ffd`
 }
 

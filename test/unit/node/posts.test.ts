@@ -30,8 +30,8 @@ const venue: Address = `0x${'8e'.repeat(20)}`
 
 /** A verifier that takes every proof, and reads its payee from the first word. */
 function payeeVerifier(): Hex {
-  const payeeOf = toFunctionSelector('function payeeOf(bytes)').slice(2)
-  return `0x5f3560e01c63${payeeOf}1460165760015f5260205ff35b6044355f5260205ff3`
+  const payeeOf = toFunctionSelector('function payeeOf(bytes,bytes32)').slice(2)
+  return `0x5f3560e01c63${payeeOf}1460165760015f5260205ff35b6064355f5260205ff3`
 }
 /** A venue that takes every table: what a builder may name, and has to pay for. */
 const idleVenue: Hex = '0x00'

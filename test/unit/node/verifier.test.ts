@@ -1,34 +1,27 @@
-import { readFileSync } from 'node:fs'
-import { hexToBytes } from '@noble/hashes/utils.js'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createVerifier } from '#node/verifier'
-import { COORDINATE_ORDER } from '#protocol/field'
-import { decodeProof, encodeProof, type TableProof, type VerificationKey } from '#protocol/proof'
+import { COORDINATE_ORDER, fromHex } from '#protocol/field'
+import {
+  decodeSegmentProof,
+  encodeSegmentProof,
+  type SegmentProof,
+  type VerificationKey,
+} from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
-import { publicInputsHash as hashWords } from '#protocol/words'
+import { segmentHash } from '#protocol/segments'
 import { otherPayee } from '#test/support/ledger-sample'
+import { sampleKey, sampleProof } from '#test/support/sample-proof'
 
-const vector = JSON.parse(
-  readFileSync(new URL('../../vectors/table-proof.json', import.meta.url), 'utf8'),
-)
-const { programId, publicInputsHash, payee } = vector
-const bytes = hexToBytes(vector.proof.slice(2))
-const proof = decodeProof(bytes)!
-const points = Object.fromEntries(
-  Object.entries(vector.key as Record<string, string[]>).map(([name, list]) => [
-    name,
-    list.map(BigInt),
-  ]),
-)
-const ic = [0, 2, 4, 6].map((at) => points.ic!.slice(at, at + 2))
-const key = { ...points, ic, wordCount: vector.wordCount } as unknown as VerificationKey
-const keys = new Map<Hex, VerificationKey>([[programId, key]])
+const { keyId: programId, segmentHash: publicInputsHash, payee } = sampleProof
+const bytes = fromHex(sampleProof.segmentProof)
+const proof = decodeSegmentProof(bytes)!
+const keys = new Map<Hex, VerificationKey>([[programId, sampleKey]])
 
 const verifier = createVerifier({ keys })
 afterAll(() => verifier.close())
 
-const verify = (changed: Partial<TableProof>, hash = publicInputsHash, who = payee) =>
-  verifier.verify(encodeProof({ ...proof, ...changed }), programId, hash, who)
+const verify = (changed: Partial<SegmentProof>, hash = publicInputsHash, who = payee) =>
+  verifier.verify(encodeSegmentProof({ ...proof, ...changed }), programId, hash, who)
 
 describe('the verifier', () => {
   test('accepts a proof of the statement for its payee', async () => {
@@ -40,11 +33,25 @@ describe('the verifier', () => {
     expect(await verify({ payee: otherPayee }, publicInputsHash, otherPayee)).toBe(false)
   })
 
-  test('refuses the proof for another statement', async () => {
-    const words = proof.words.with(10, proof.words[10]! + 1n)
-    expect(await verify({}, hashWords(words))).toBe(false)
-    expect(await verify({ words })).toBe(false)
-    expect(await verify({ words }, hashWords(words))).toBe(false)
+  test('refuses the proof for another segment, table or circuit', async () => {
+    const { challenge, index, p } = proof
+    const hashOf = (change: Partial<SegmentProof>, keyId = programId) => {
+      const of = { challenge, index, p, ...change }
+      return segmentHash(of.challenge, of.index, { keyId, p: of.p })
+    }
+    expect(hashOf({})).toBe(publicInputsHash)
+    const others: readonly Partial<SegmentProof>[] = [
+      { index: 1 },
+      { challenge: publicInputsHash },
+      { p: p + 1n },
+    ]
+    for (const change of others) {
+      expect(await verify({}, hashOf(change))).toBe(false)
+      expect(await verify(change)).toBe(false)
+      expect(await verify(change, hashOf(change))).toBe(false)
+    }
+    expect(await verify({}, hashOf({}, `0x${'11'.repeat(32)}`))).toBe(false)
+    expect(await verify({ y: proof.y + 1n })).toBe(false)
   })
 
   test('refuses other points and another digest', async () => {
@@ -54,7 +61,7 @@ describe('the verifier', () => {
     expect(await verify({ a: [x, y + 1n] })).toBe(false)
     expect(await verify({ a: proof.c, c: proof.a })).toBe(false)
     expect(await verify({ b: [proof.b[1], proof.b[0], proof.b[3], proof.b[2]] })).toBe(false)
-    expect(await verify({ b: proof.b.with(0, 1n) as unknown as TableProof['b'] })).toBe(false)
+    expect(await verify({ b: proof.b.with(0, 1n) as unknown as SegmentProof['b'] })).toBe(false)
   })
 
   test('refuses points at infinity', async () => {
@@ -76,9 +83,7 @@ describe('the verifier', () => {
     expect(await verifier.verify(new Uint8Array(), programId, publicInputsHash, payee)).toBe(false)
     const longer = new Uint8Array([...bytes, 0])
     expect(await verifier.verify(longer, programId, publicInputsHash, payee)).toBe(false)
-    expect(await verifier.verify(bytes.with(309, 18), programId, publicInputsHash, payee)).toBe(
-      false,
-    )
+    expect(await verifier.verify(bytes.with(0, 2), programId, publicInputsHash, payee)).toBe(false)
     const unknown: Hex = `0x${'11'.repeat(32)}`
     expect(await verifier.verify(bytes, unknown, publicInputsHash, payee)).toBe(false)
   })

@@ -1,43 +1,36 @@
-import { readFileSync } from 'node:fs'
 import { hexToBytes } from '@noble/hashes/utils.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { COORDINATE_ORDER, FIELD_ORDER } from '#protocol/field'
 import {
-  decodeProof,
-  encodeProof,
+  decodeSegmentProof,
+  decodeTableProof,
+  encodeSegmentProof,
+  encodeTableProof,
   type G1,
   type G2,
+  MAX_PROOF_BYTES,
   MAX_WORDS,
   parseVerificationKey,
   programId,
-  proofBytes,
-  statementOf,
+  SEGMENT_PROOF_BYTES,
+  type SegmentProof,
   type TableProof,
   type VerificationKey,
   verifierConstructorArgs,
 } from '#protocol/proof'
-import { evaluate, padWords, poseidonDigest, publicInputsHash } from '#protocol/words'
+import { programOfKeys, segmentPoint, tableChallenge } from '#protocol/segments'
+import { evaluate, padWords, poseidonDigest, publicInputsHash, wordCount } from '#protocol/words'
 import { otherPayee, program, sample } from '#test/support/ledger-sample'
+import { sampleKey, sampleProof } from '#test/support/sample-proof'
 
-const vector = JSON.parse(
-  readFileSync(new URL('../../vectors/table-proof.json', import.meta.url), 'utf8'),
-)
-const bytes = hexToBytes(vector.proof.slice(2))
-const proof = decodeProof(bytes)!
+const bytes = hexToBytes(sampleProof.segmentProof.slice(2))
+const proof = decodeSegmentProof(bytes)!
+const tableBytes = hexToBytes(sampleProof.tableProof.slice(2))
+const tableProof = decodeTableProof(tableBytes)!
 
-const big = (list: string[]) => list.map(BigInt)
-const [ic0, ic1, ic2, ic3] = [0, 2, 4, 6].map(
-  (at) => big(vector.key.ic.slice(at, at + 2)) as unknown as G1,
-)
-const key: VerificationKey = {
-  wordCount: vector.wordCount,
-  alpha: big(vector.key.alpha) as unknown as G1,
-  beta: big(vector.key.beta) as unknown as G2,
-  gamma: big(vector.key.gamma) as unknown as G2,
-  delta: big(vector.key.delta) as unknown as G2,
-  ic: [ic0!, ic1!, ic2!, ic3!],
-}
+const key = sampleKey
+const [ic0, ic1, ic2, ic3] = key.ic
 
 /** The same key as snarkjs would write it. */
 const g1Json = ([x, y]: G1) => [String(x), String(y), '1']
@@ -60,97 +53,143 @@ const json = {
 
 const word = fc.bigInt({ min: 0n, max: FIELD_ORDER - 1n })
 const coordinate = fc.bigInt({ min: 0n, max: COORDINATE_ORDER - 1n })
-const anyProof: fc.Arbitrary<TableProof> = fc.record({
-  payee: fc.constant(otherPayee),
-  p: word,
+const points = {
   a: fc.tuple(coordinate, coordinate),
   b: fc.tuple(coordinate, coordinate, coordinate, coordinate),
   c: fc.tuple(coordinate, coordinate),
-  words: fc.array(word, { maxLength: 30 }),
+}
+const byte = fc.integer({ min: 0, max: 255 })
+const anySegmentProof: fc.Arbitrary<SegmentProof> = fc.record({
+  payee: fc.constant(otherPayee),
+  challenge: word.map((value) => `0x${value.toString(16).padStart(64, '0')}` as const),
+  index: byte,
+  p: word,
+  y: word,
+  ...points,
 })
+const anyShown = fc.record({
+  key: byte,
+  entries: fc.integer({ min: 1, max: 3 }),
+  payee: fc.constant(otherPayee),
+  p: word,
+  ...points,
+})
+const anyTableProof: fc.Arbitrary<TableProof> = fc
+  .array(anyShown, { minLength: 1, maxLength: 3 })
+  .chain((segments) => {
+    const count = wordCount(segments.reduce((sum, { entries }) => sum + entries, 0))
+    const words = fc.array(word, { minLength: count, maxLength: count })
+    return fc.record({ segments: fc.constant(segments), words })
+  })
 
-describe('a proof on the wire', () => {
+describe('a segment proof on the wire', () => {
   test('comes back as it was', () => {
     fc.assert(
-      fc.property(anyProof, (any) => {
-        const encoded = encodeProof(any)
-        expect(encoded).toHaveLength(proofBytes(any.words.length))
-        expect(decodeProof(encoded)).toEqual(any)
+      fc.property(anySegmentProof, (any) => {
+        const encoded = encodeSegmentProof(any)
+        expect(encoded).toHaveLength(SEGMENT_PROOF_BYTES)
+        expect(decodeSegmentProof(encoded)).toEqual(any)
       }),
     )
-    expect(encodeProof(proof)).toEqual(bytes)
+    expect(encodeSegmentProof(proof)).toEqual(bytes)
   })
 
-  test('is refused when its length is not what its word count says', () => {
-    expect(decodeProof(bytes.subarray(0, -1))).toBeNull()
-    expect(decodeProof(bytes.subarray(0, -32))).toBeNull()
-    expect(decodeProof(new Uint8Array([...bytes, 0]))).toBeNull()
-    expect(decodeProof(bytes.with(309, 18))).toBeNull()
-    expect(decodeProof(new Uint8Array(309))).toBeNull()
-    expect(decodeProof(new Uint8Array())).toBeNull()
-  })
-
-  test('is refused with more words than any circuit has', () => {
-    const words = Array.from({ length: MAX_WORDS + 1 }, () => 0n)
-    expect(decodeProof(encodeProof({ ...proof, words }))).toBeNull()
-    expect(decodeProof(encodeProof({ ...proof, words: words.slice(1) }))).not.toBeNull()
+  test('is refused with another length or kind', () => {
+    expect(decodeSegmentProof(bytes.subarray(0, -1))).toBeNull()
+    expect(decodeSegmentProof(new Uint8Array([...bytes, 0]))).toBeNull()
+    expect(decodeSegmentProof(bytes.with(0, 2))).toBeNull()
+    expect(decodeSegmentProof(new Uint8Array())).toBeNull()
   })
 
   test('is refused with numbers that are not below their order', () => {
-    expect(decodeProof(encodeProof({ ...proof, p: FIELD_ORDER }))).toBeNull()
-    expect(
-      decodeProof(encodeProof({ ...proof, words: proof.words.with(3, FIELD_ORDER) })),
-    ).toBeNull()
-    expect(decodeProof(encodeProof({ ...proof, a: [COORDINATE_ORDER, 1n] }))).toBeNull()
-    expect(decodeProof(encodeProof({ ...proof, b: [1n, 1n, 1n, COORDINATE_ORDER] }))).toBeNull()
-    expect(decodeProof(encodeProof({ ...proof, c: [1n, COORDINATE_ORDER] }))).toBeNull()
+    const read = (change: Partial<SegmentProof>) =>
+      decodeSegmentProof(encodeSegmentProof({ ...proof, ...change }))
+    expect(read({})).not.toBeNull()
+    expect(read({ p: FIELD_ORDER })).toBeNull()
+    expect(read({ y: FIELD_ORDER })).toBeNull()
+    expect(read({ a: [COORDINATE_ORDER, 1n] })).toBeNull()
+    expect(read({ b: [1n, 1n, 1n, COORDINATE_ORDER] })).toBeNull()
+    expect(read({ c: [1n, COORDINATE_ORDER] })).toBeNull()
+  })
+
+  test('never makes the reader throw', () => {
+    const size = SEGMENT_PROOF_BYTES
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: size - 1, maxLength: size + 1 }), (any) => {
+        const read = decodeSegmentProof(any)
+        expect(read === null || Buffer.from(encodeSegmentProof(read)).equals(any)).toBe(true)
+      }),
+    )
+  })
+})
+
+describe('a table proof on the wire', () => {
+  test('comes back as it was', () => {
+    fc.assert(
+      fc.property(anyTableProof, (any) => {
+        expect(decodeTableProof(encodeTableProof(any))).toEqual(any)
+      }),
+      { numRuns: 30 },
+    )
+    expect(encodeTableProof(tableProof)).toEqual(tableBytes)
+  })
+
+  test('is refused when its words are not those of its segments', () => {
+    const { segments, words } = tableProof
+    const read = (change: Partial<TableProof>) =>
+      decodeTableProof(encodeTableProof({ ...tableProof, ...change }))
+    expect(read({ words: words.slice(1) })).toBeNull()
+    expect(read({ words: [...words, 0n] })).toBeNull()
+    expect(read({ words: words.with(3, FIELD_ORDER) })).toBeNull()
+    expect(read({ segments: [] })).toBeNull()
+    expect(read({ segments: [...segments, segments[0]!] })).toBeNull()
+    expect(read({ segments: [{ ...segments[0]!, entries: 0 }] })).toBeNull()
+    expect(read({ segments: [{ ...segments[0]!, entries: 3 }] })).toBeNull()
+    expect(read({ segments: [{ ...segments[0]!, p: FIELD_ORDER }] })).toBeNull()
+    expect(decodeTableProof(tableBytes.with(0, 1))).toBeNull()
+    expect(decodeTableProof(tableBytes.subarray(0, 1))).toBeNull()
+  })
+
+  test('is refused with more segments or words than any table has', () => {
+    const [segment] = tableProof.segments as [(typeof tableProof.segments)[0]]
+    const of = (count: number) => {
+      const words = Array.from({ length: wordCount(count) }, () => 0n)
+      const segments = Array.from({ length: count }, () => ({ ...segment, entries: 1 }))
+      return encodeTableProof({ segments, words })
+    }
+    expect(decodeTableProof(of(64))).not.toBeNull()
+    expect(of(64)).toHaveLength(MAX_PROOF_BYTES)
+    expect(decodeTableProof(of(65))).toBeNull()
   })
 
   test('never makes the reader throw', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 1_000 }), (any) => {
-        const read = decodeProof(any)
-        expect(read === null || Buffer.from(encodeProof(read)).equals(any)).toBe(true)
+      fc.property(fc.nat(tableBytes.length - 1), byte, (at, value) => {
+        const spoiled = tableBytes.with(at, value)
+        const read = decodeTableProof(spoiled)
+        expect(read === null || Buffer.from(encodeTableProof(read)).equals(spoiled)).toBe(true)
       }),
     )
-  })
-
-  test('states the hash its words have, and another challenge for another payee', () => {
-    const { kd, signals } = statementOf(proof)
-    expect(kd).toBe(vector.publicInputsHash)
-    expect(signals[0]).toBe(proof.p)
-    const stolen = statementOf({ ...proof, payee: otherPayee })
-    expect(stolen.kd).toBe(kd)
-    expect(stolen.signals[1]).not.toBe(signals[1])
-    expect(stolen.signals[2]).not.toBe(signals[2])
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 1_000 }), (any) => {
+        expect(decodeTableProof(any)).toBeNull()
+      }),
+    )
   })
 })
 
 describe('the sample proof', () => {
-  const of = { ...program, programId: vector.programId }
-  const { words, terms } = sample(4, undefined, { of })
+  const of = { ...program, programId: programOfKeys([sampleProof.keyId]) }
+  const { words, terms, segments } = sample(4, undefined, { of, key: sampleProof.keyId })
 
   test('is of the sample table: a withdrawal and the answer to it', () => {
-    expect(proof.words).toEqual(words)
-    expect(vector.publicInputsHash).toBe(terms.publicInputsHash)
+    expect(sampleProof.publicInputsHash).toBe(publicInputsHash(words))
+    expect(sampleProof.segmentHash).toBe(terms.publicInputsHash)
     expect(proof.p).toBe(poseidonDigest(padWords(words, 2)))
-  })
-
-  test('states something else when any word of its table is another', () => {
-    const [, x, y] = statementOf(proof).signals
-    for (const [at, word] of proof.words.entries()) {
-      const words = proof.words.with(at, (word + 1n) % FIELD_ORDER)
-      const { kd, signals } = statementOf({ ...proof, words })
-      expect(kd, `word ${at}`).toBe(publicInputsHash(words))
-      expect(kd).not.toBe(vector.publicInputsHash)
-      expect(signals[1]).not.toBe(x)
-      expect(signals[2]).not.toBe(y)
-    }
-  })
-
-  test('has the value of its words whether or not they are padded', () => {
-    const [, x, y] = statementOf(proof).signals
-    expect(evaluate(padWords(proof.words, 5), x)).toBe(y)
+    expect(proof.challenge).toBe(tableChallenge(sampleProof.publicInputsHash, segments))
+    expect(proof.y).toBe(evaluate(words, segmentPoint(proof.challenge, 0, proof.payee)))
+    const { payee, p, a, b, c } = proof
+    expect(tableProof).toEqual({ words, segments: [{ key: 0, entries: 2, payee, p, a, b, c }] })
   })
 })
 
@@ -198,7 +237,7 @@ describe('a verification key', () => {
   })
 
   test('names its program, and another name for any other key', () => {
-    expect(programId(key)).toBe(vector.programId)
+    expect(programId(key)).toBe(sampleProof.keyId)
     const others: VerificationKey[] = [
       { ...key, wordCount: key.wordCount + 1 },
       { ...key, alpha: [key.alpha[0], key.alpha[1] + 1n] },
@@ -209,9 +248,7 @@ describe('a verification key', () => {
   })
 
   test('becomes the arguments of its contract', () => {
-    const [points, words] = verifierConstructorArgs(key)
-    expect(points.ic).toEqual(key.ic)
-    expect(points.beta).toEqual(key.beta)
-    expect(words).toBe(92n)
+    const [[only]] = verifierConstructorArgs([key])
+    expect(only).toMatchObject({ wordCount: 92n, ic: key.ic, beta: key.beta })
   })
 })

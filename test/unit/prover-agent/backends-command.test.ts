@@ -15,11 +15,11 @@ import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
 import { payee, program, sample } from '#test/support/ledger-sample'
 
 const { programId } = shapes.tiny
-const of = { ...program, programId }
-const { inputs, terms } = sample(shapes.tiny.depth, undefined, { of })
+const { inputs, terms } = sample(shapes.tiny.depth, undefined, { key: programId })
 const never = new AbortController().signal
 const job = (change: Partial<ProofJob> = {}): ProofJob => ({
-  ...of,
+  verifier: program.verifier,
+  programId,
   inputs,
   payee,
   deadlineAt: Date.now() + 60_000,

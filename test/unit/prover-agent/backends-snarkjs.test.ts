@@ -1,19 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createVerifier } from '#node/verifier'
-import { encodeInputs } from '#protocol/inputs'
-import { decodeProof } from '#protocol/proof'
+import { decodeSegmentProof } from '#protocol/proof'
+import { programOfKeys } from '#protocol/segments'
 import type { ProofJob } from '#prover-agent/backend'
 import { createSnarkjsBackend } from '#prover-agent/backends/snarkjs'
 import { buildShape } from '#prover-agent/circuits/build'
 import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
-import { otherPayee, payee, program, sample } from '#test/support/ledger-sample'
+import { oneSegment, otherPayee, payee, program, sample } from '#test/support/ledger-sample'
 
 const { programId } = shapes.tiny
-const of = { ...program, programId }
-const { inputs, table, witnesses, terms, words } = sample(shapes.tiny.depth, undefined, { of })
+const of = { ...program, programId: programOfKeys([programId]) }
+const made = sample(shapes.tiny.depth, undefined, { of, key: programId })
+const { inputs, table, witnesses, terms, segments } = made
 const never = new AbortController().signal
 const job = (change: Partial<ProofJob> = {}): ProofJob => ({
-  ...of,
+  verifier: of.verifier,
+  programId,
   inputs,
   payee,
   deadlineAt: Date.now() + 60_000,
@@ -27,7 +29,7 @@ afterAll(() => backend.close())
 describe('the snarkjs backend', () => {
   test('makes a proof that the verifier accepts, for its payee alone', async () => {
     const proof = await backend.prove(job(), never)
-    expect(decodeProof(proof)).toMatchObject({ payee, words })
+    expect(decodeSegmentProof(proof)).toMatchObject({ payee, index: 0, p: segments[0]!.p })
     const keys = new Map([[programId, await loadVerificationKey('tiny')]])
     const verifier = createVerifier({ keys })
     const { publicInputsHash } = terms
@@ -49,7 +51,7 @@ describe('the snarkjs backend', () => {
     const deep = backend.prove(job({ inputs: sample(5).inputs }), never)
     await expect(deep).rejects.toMatchObject({ code: 'invalid-input' })
     const [first, second] = witnesses.toReversed()
-    const forged = encodeInputs({ table, depth: 4, witnesses: [first!, second!] })
+    const forged = oneSegment(table, [first!, second!], { depth: 4, room: 2, of, key: programId })
     await expect(backend.prove(job({ inputs: forged }), never)).rejects.toMatchObject({
       code: 'invalid-input',
     })
@@ -58,7 +60,7 @@ describe('the snarkjs backend', () => {
   test('takes one job a lane, and asks to try the next again', async () => {
     const first = backend.prove(job(), never)
     await expect(backend.prove(job(), never)).rejects.toMatchObject({ code: 'retry' })
-    expect(decodeProof(await first)).not.toBeNull()
+    expect(decodeSegmentProof(await first)).not.toBeNull()
   })
 
   test('stops at once when the job is cancelled or too late, and proves the next one', async () => {
@@ -68,7 +70,7 @@ describe('the snarkjs backend', () => {
     await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' })
     const late = backend.prove(job({ deadlineAt: Date.now() + 50 }), never)
     await expect(late).rejects.toMatchObject({ code: 'timed-out' })
-    expect(decodeProof(await backend.prove(job(), never))).not.toBeNull()
+    expect(decodeSegmentProof(await backend.prove(job(), never))).not.toBeNull()
   })
 
   test('closes with its jobs cancelled', async () => {

@@ -1,7 +1,6 @@
 /** The circuit itself: what it accepts, and what it must not, whatever a prover tells it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FIELD_ORDER, poseidon, toHex, wordsToBytes } from '#protocol/field'
-import { encodeInputs } from '#protocol/inputs'
 import type { EntryWitness } from '#protocol/ledger'
 import {
   encodeAnswer,
@@ -18,9 +17,16 @@ import {
   rootOf,
   withAccount,
 } from '#protocol/ledger-tree'
-import { statementOf } from '#protocol/proof'
+import { segmentPoint } from '#protocol/segments'
 import type { Entry, Table } from '#protocol/table'
-import { HEADER_WORDS, messageHash, poseidonDigest, tableWords } from '#protocol/words'
+import {
+  evaluate,
+  HEADER_WORDS,
+  messageHash,
+  poseidonDigest,
+  publicInputsHash,
+  tableWords,
+} from '#protocol/words'
 import { buildShape } from '#prover-agent/circuits/build'
 import { shapeFiles, shapes } from '#prover-agent/circuits/shapes'
 import {
@@ -32,6 +38,7 @@ import {
 import { Circuit } from '#test/support/circuit-process'
 import {
   context,
+  oneSegment,
   operations,
   otherProgram,
   payee,
@@ -59,14 +66,15 @@ const ask = (input: CircuitInput) => circuit.ask(input)
 
 /** What the agent gives the circuit. */
 function inputOf(table: Table, witnesses: readonly EntryWitness[], of = program): CircuitInput {
-  const inputs = encodeInputs({ table, depth: DEPTH, witnesses })
-  return prepareStatement(inputs, of, payee, shapes.tiny)!.input
+  const inputs = oneSegment(table, witnesses, { depth: DEPTH, room: shapes.tiny.entries, of })
+  return prepareStatement(inputs, of.verifier, payee, shapes.tiny)!.input
 }
 
 /** The input with other words, whose digest, challenge and value are computed anew. */
 function withWords(input: CircuitInput, words: readonly bigint[]): CircuitInput {
   const p = poseidonDigest(words)
-  const [, x, y] = statementOf({ payee, p, words }).signals
+  const x = segmentPoint(publicInputsHash(words), 0, payee)
+  const y = evaluate(words, x)
   return { ...input, p: String(p), x: String(x), y: String(y), words: words.map(String) }
 }
 const wordsOf = (input: CircuitInput) => (input.words as string[]).map(BigInt)
@@ -114,8 +122,9 @@ describe('the circuit accepts', () => {
   })
 
   test('any payee, executor and blocks: the market and the registry judge those', async () => {
-    const inputs = encodeInputs({ table: across.table, depth: DEPTH, witnesses: [across.witness] })
-    const other = prepareStatement(inputs, program, context.venue, shapes.tiny)!.input
+    const of = { depth: DEPTH, room: shapes.tiny.entries }
+    const inputs = oneSegment(across.table, [across.witness], of)
+    const other = prepareStatement(inputs, program.verifier, context.venue, shapes.tiny)!.input
     expect(await ask(other)).toBe('accepted')
     const words = wordsOf(honest).map((word, at) => (at >= 2 && at <= 6 ? word + 1n : word))
     expect(await ask(withWords(honest, words))).toBe('accepted')
@@ -382,8 +391,7 @@ function fromElsewhere(wei: bigint): CircuitInput {
 describe('checkInputs of an agent', () => {
   test('accepts what the circuit accepts, and refuses programs it has no circuit for', () => {
     const { programId } = shapes.tiny
-    const of = { ...program, programId }
-    const { inputs, terms } = sample(DEPTH, undefined, { of })
+    const { inputs, terms } = sample(DEPTH, undefined, { key: programId })
     expect(checkInputs(inputs, terms)).toBeNull()
     const other = { ...terms, programId: shapes.n1d16.programId }
     expect(checkInputs(inputs, other)).toBe('wrong-shape')

@@ -5,6 +5,7 @@ import { checkInputs } from '#protocol/inputs'
 import { encodeDeposit, encodeSend } from '#protocol/ledger-calls'
 import { accountAddress, accountOf, rootOf } from '#protocol/ledger-tree'
 import type { Hex } from '#protocol/schema'
+import { digestSegments, statementHash } from '#protocol/segments'
 import { type Action, encodeTable, type Table, tableDigest } from '#protocol/table'
 import { publicInputsHash, tableWords } from '#protocol/words'
 import { context, owner, program, sampleLedgers } from '#test/support/ledger-sample'
@@ -85,13 +86,18 @@ describe('ledger rollups', () => {
     const step = await stepOf(made, action)
     const { deltas, next } = step
     const table: Table = { ...context, programs, entries: [{ deltas, action, next }] }
-    const inputs = made.proofInputs(table, [step], program)
+    const keyId: Hex = `0x${'0a'.repeat(32)}`
+    const words = tableWords(table, program)
+    const segments = digestSegments(words, [{ keyId, entries: 1 }], [{ keyId, room: 2 }])
+    const inputs = made.proofInputs(table, [step], program, segments, 0)
+    const { verifier, programId } = program
     const terms = {
-      ...program,
+      verifier,
+      programId: keyId,
       inputBytes: inputs.length,
       venue: context.venue,
       tableDigest: tableDigest(encodeTable(table)),
-      publicInputsHash: publicInputsHash(tableWords(table, program)),
+      publicInputsHash: statementHash(publicInputsHash(words), programId, segments, 0),
     }
     expect(checkInputs(inputs, terms, { entries: 2, depth: DEPTH })).toBeNull()
   })

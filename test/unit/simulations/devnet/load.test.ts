@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { checkInputs } from '#protocol/inputs'
 import { type TableContext, ZERO_HASH } from '#protocol/table'
-import { publicInputsHash, tableWords } from '#protocol/words'
 import { shapes as circuits } from '#prover-agent/circuits/shapes'
 import { LoadMaker, shapes } from '#simulations/devnet/load'
 
@@ -14,22 +13,22 @@ const context: TableContext = {
   parentHash: ZERO_HASH,
 }
 const program = { verifier: `0x${'22'.repeat(20)}`, programId: `0x${'33'.repeat(32)}` } as const
+const keyId = `0x${'44'.repeat(32)}` as const
 
 describe('devnet load', () => {
   test.each(Object.entries(shapes))(
     'tables for %s can be proven, one after the other',
     (_, shape) => {
       const maker = new LoadMaker('seed', shape)
-      for (let i = 0; i < 12; i++) {
-        const { table, tableDigest, inputs } = maker.next(context, program)
-        const terms = {
-          inputBytes: inputs.length,
-          venue: table.venue,
-          ...program,
-          tableDigest,
-          publicInputsHash: publicInputsHash(tableWords(table, program)),
+      for (let i = 0; i < 6; i++) {
+        const { table, tableDigest, segments } = maker.next(context, program, keyId, 1 + (i % 3))
+        expect(segments).toHaveLength(1 + (i % 3))
+        for (const { inputs, publicInputsHash } of segments) {
+          const { verifier } = program
+          const terms = { inputBytes: inputs.length, venue: table.venue, verifier, tableDigest }
+          const asked = { ...terms, programId: keyId, publicInputsHash }
+          expect(checkInputs(inputs, asked, shape)).toBeNull()
         }
-        expect(checkInputs(inputs, terms, shape)).toBeNull()
       }
     },
   )
@@ -38,7 +37,7 @@ describe('devnet load', () => {
     const maker = new LoadMaker('seed', shapes.tiny!)
     const roots = new Map<bigint, string>()
     for (let i = 0; i < 12; i++) {
-      for (const { deltas } of maker.next(context, program).table.entries) {
+      for (const { deltas } of maker.next(context, program, keyId).table.entries) {
         for (const { rollupId, rootBefore, rootAfter } of deltas) {
           expect(roots.get(rollupId) ?? rootBefore).toBe(rootBefore)
           roots.set(rollupId, rootAfter)
@@ -51,7 +50,7 @@ describe('devnet load', () => {
   test('the seed decides the tables', () => {
     const digests = (seed: string) => {
       const maker = new LoadMaker(seed, shapes.tiny!)
-      return [1, 2, 3].map(() => maker.next(context, program).tableDigest)
+      return [1, 2, 3].map(() => maker.next(context, program, keyId).tableDigest)
     }
     expect(digests('a')).toEqual(digests('a'))
     expect(digests('a')).not.toEqual(digests('b'))
