@@ -5,9 +5,10 @@
  *     node contracts/deploy.ts --rpc-url URL --key-file FILE [--windows FILE] [--shape FOLDER ...]
  *         [--rollups]
  *
- * `--windows` is JSON in the form of `Windows`, `--shape` a built circuit, for which a verifier is
- * deployed too (again for each size of it), `--rollups` asks for a registry of rollups and the account that posts and calls in
- * one transaction. Prints where everything is, as JSON; null for what was not asked for.
+ * `--windows` is JSON in the form of `Windows`; `--shape` a built circuit, for which a verifier is
+ * deployed too (again for each further size of it); `--rollups` asks for a registry of rollups and
+ * the account that posts and calls in one transaction. Prints where everything is, as JSON; null
+ * for what was not asked for.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -89,7 +89,8 @@ describe('the command backend', () => {
     const found = JSON.parse(Buffer.from(await backend.prove(asked, never)).toString())
     expect(found.job).toEqual({
       version: 2,
-      ...of,
+      verifier: program.verifier,
+      programId,
       payee,
       deadlineAt: asked.deadlineAt,
       inputs: 'inputs.bin',

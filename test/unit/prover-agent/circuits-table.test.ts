@@ -65,9 +65,14 @@ afterAll(() => circuit.close())
 const ask = (input: CircuitInput) => circuit.ask(input)
 
 /** What the agent gives the circuit. */
-function inputOf(table: Table, witnesses: readonly EntryWitness[], of = program): CircuitInput {
+function inputOf(
+  table: Table,
+  witnesses: readonly EntryWitness[],
+  of = program,
+  paid = payee,
+): CircuitInput {
   const inputs = oneSegment(table, witnesses, { depth: DEPTH, room: shapes.tiny.entries, of })
-  return prepareStatement(inputs, of.verifier, payee, shapes.tiny)!.input
+  return prepareStatement(inputs, of.verifier, paid, shapes.tiny)!.input
 }
 
 /** The input with other words, whose digest, challenge and value are computed anew. */
@@ -122,9 +127,7 @@ describe('the circuit accepts', () => {
   })
 
   test('any payee, executor and blocks: the market and the registry judge those', async () => {
-    const of = { depth: DEPTH, room: shapes.tiny.entries }
-    const inputs = oneSegment(across.table, [across.witness], of)
-    const other = prepareStatement(inputs, program.verifier, context.venue, shapes.tiny)!.input
+    const other = inputOf(across.table, [across.witness], program, context.venue)
     expect(await ask(other)).toBe('accepted')
     const words = wordsOf(honest).map((word, at) => (at >= 2 && at <= 6 ? word + 1n : word))
     expect(await ask(withWords(honest, words))).toBe('accepted')
