@@ -11,13 +11,11 @@ import { segmentHash, segmentPoint } from '#protocol/segments'
 
 /** One question to the thread. */
 export type Check = {
-  readonly id: number
   readonly proof: Uint8Array
   readonly programId: Hex
   readonly publicInputsHash: Hex
   readonly payee: Address
 }
-export type Checked = { readonly id: number; readonly valid: boolean }
 
 const { G1: Curve1, G2: Curve2, fields } = bn254
 
@@ -72,12 +70,14 @@ function check({ proof: bytes, programId, publicInputsHash, payee }: Check): boo
 }
 
 /** Points off their curves make the library throw; for a proof that is just "no". */
-function answer(question: Check): Checked {
+function answer(question: Check): boolean {
   try {
-    return { id: question.id, valid: check(question) }
+    return check(question)
   } catch {
-    return { id: question.id, valid: false }
+    return false
   }
 }
 
-parentPort?.on('message', (question: Check) => parentPort?.postMessage(answer(question)))
+parentPort?.on('message', ({ id, question }: { id: number; question: Check }) =>
+  parentPort?.postMessage({ id, answer: answer(question) }),
+)

@@ -3,10 +3,10 @@
  * pairing.
  */
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { SEGMENT_PROOF_BYTES, type VerificationKey } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
-import type { Check, Checked } from './verifier-worker.ts'
+import { Thread } from './thread.ts'
+import type { Check } from './verifier-worker.ts'
 
 /** Proofs that may wait for the thread. At about 25 ms each the last of them waits 1.6 s. */
 const MAX_QUEUE = 64
@@ -29,64 +29,17 @@ export interface Verifier {
   close(): Promise<void>
 }
 
-type Waiting = { resolve(valid: boolean): void; reject(error: Error): void }
-
 export function createVerifier({ keys }: VerifierOptions): Verifier {
-  const waiting = new Map<number, Waiting>()
-  let nextId = 0
-  let closed = false
-  let worker: Worker | null = null
-
-  const refuseAll = (error: Error) => {
-    for (const { reject } of waiting.values()) reject(error)
-    waiting.clear()
-  }
-
-  /** The running thread, or a new one after a crash. */
-  const thread = (): Worker => {
-    if (worker !== null) return worker
-    const path = new URL(`./verifier-worker${extname(import.meta.url)}`, import.meta.url)
-    const started = new Worker(path, { workerData: keys })
-    started.unref() // an idle verifier must not keep the process alive
-    started.on('message', ({ id, valid }: Checked) => {
-      waiting.get(id)?.resolve(valid)
-      waiting.delete(id)
-      if (waiting.size === 0) started.unref()
-    })
-    const ended = (cause: unknown) => {
-      if (worker !== started) return
-      worker = null
-      refuseAll(new Error('the verifier thread ended; ask again to start another', { cause }))
-    }
-    started.on('error', ended)
-    started.on('exit', ended)
-    worker = started
-    return started
-  }
-
-  thread() // preparing the keys takes 0.2 s, which the first proof need not wait for
-
+  const thread = new Thread<Check, boolean>({
+    path: new URL(`./verifier-worker${extname(import.meta.url)}`, import.meta.url),
+    workerData: keys,
+    ...{ what: 'proofs', name: 'verifier', maxQueue: MAX_QUEUE },
+  })
   return {
     async verify(proof, programId, publicInputsHash, payee) {
       if (!keys.has(programId) || proof.length !== SEGMENT_PROOF_BYTES) return false
-      if (closed) throw new Error('the verifier is closed')
-      if (waiting.size >= MAX_QUEUE) {
-        throw new Error(`${MAX_QUEUE} proofs are waiting for the verifier; ask again later`)
-      }
-      const { promise, resolve, reject } = Promise.withResolvers<boolean>()
-      const check: Check = { id: nextId++, proof, programId, publicInputsHash, payee }
-      waiting.set(check.id, { resolve, reject })
-      const running = thread()
-      running.ref()
-      running.postMessage(check)
-      return promise
+      return thread.ask({ proof, programId, publicInputsHash, payee })
     },
-    async close() {
-      closed = true
-      const running = worker
-      worker = null
-      await running?.terminate()
-      refuseAll(new Error('the verifier was closed'))
-    },
+    close: () => thread.close(),
   }
 }
