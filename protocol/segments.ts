@@ -54,8 +54,8 @@ export const programOfKeys = (keyIds: readonly Hex[]): Hex =>
  * full, then the smallest that has room for the rest.
  *
  * @param keys At least one.
- * @param mostEntries Circuits with more room are not used, unless all have more. Smaller segments
- *   are proven sooner, on more machines.
+ * @param mostEntries Of a segment, at least one. Smaller segments are proven sooner, on more
+ *   machines.
  */
 export function cutTable(
   entries: number,
@@ -63,14 +63,12 @@ export function cutTable(
   mostEntries = Number.POSITIVE_INFINITY,
 ): Cut[] {
   const bySize = keys.toSorted((a, b) => a.room - b.room)
-  const allowed = bySize.filter(({ room }) => room <= mostEntries)
-  const usable = allowed.length > 0 ? allowed : bySize.slice(0, 1)
-  const largest = usable.at(-1)!
+  const largest = bySize.at(-1)!
   const cuts: Cut[] = []
-  for (let left = entries; left > 0; ) {
-    const { keyId, room } = usable.find((key) => key.room >= left) ?? largest
-    cuts.push({ keyId, entries: Math.min(left, room) })
-    left -= room
+  for (let left = entries; left > 0; left -= cuts.at(-1)!.entries) {
+    const wanted = Math.min(left, mostEntries)
+    const { keyId, room } = bySize.find((key) => key.room >= wanted) ?? largest
+    cuts.push({ keyId, entries: Math.min(wanted, room) })
   }
   return cuts
 }
