@@ -25,6 +25,12 @@ export type Wanted = {
   readonly claimBaseFeeCapWei: string
 }
 
+type PartOfWanted = 'programId' | 'publicInputsHash' | 'inputs' | 'work'
+/** The same for a table in segments. */
+export type WantedBundle = Omit<Wanted, PartOfWanted> & {
+  readonly segments: readonly Pick<Wanted, PartOfWanted>[]
+}
+
 /** Between two attempts at a door that is not open yet. ms. */
 const KNOCK_MS = 100
 
@@ -87,6 +93,18 @@ export class Door {
     return rpc(this.url, 'proofwire_prove', wanted)
   }
 
+  /** Asks for the proofs of a table's segments. Resolves when the requests are out. */
+  async proveBundle(
+    bundle: WantedBundle,
+  ): Promise<readonly { readonly wantedId: string; readonly requestId: Id }[]> {
+    const { proofs } = await rpc<{ proofs: { wantedId: string; requestId: Id }[] }>(
+      this.url,
+      'proofwire_proveBundle',
+      bundle,
+    )
+    return proofs
+  }
+
   /** What became of a wanted proof. */
   wanted(wantedId: string): Promise<WantedView> {
     return rpc(this.url, 'proofwire_wanted', { wantedId })
@@ -109,13 +127,17 @@ export class Door {
   }
 
   /** Tells of everything the market announces to this node, until the signal aborts. */
-  events(onEvent: (seen: Seen) => void, onOpen?: () => void): Promise<void> {
+  events(
+    onEvent: (seen: Seen) => void,
+    onOpen?: () => void,
+    signal: AbortSignal = this.#signal,
+  ): Promise<void> {
     const take = (data: unknown): void => {
       const { ms, id: _, ...event } = data as { ms: number; id: number; kind: string }
       if (kinds.has(event.kind as MarketEvent['kind']))
         onEvent({ at: ms, event: revive(event as never) })
     }
-    return follow(`${this.url}/events`, this.#signal, ({ data }) => take(data), onOpen)
+    return follow(`${this.url}/events`, signal, ({ data }) => take(data), onOpen)
   }
 }
 

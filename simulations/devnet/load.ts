@@ -24,7 +24,7 @@ import {
 } from '#protocol/table'
 import { type ProgramName, publicInputsHash, type Shape, tableWords } from '#protocol/words'
 import { CHAIN_ID } from './chain.ts'
-import type { Wanted } from './door.ts'
+import type { Wanted, WantedBundle } from './door.ts'
 import { terms } from './genesis.ts'
 import { rpc } from './json-rpc.ts'
 
@@ -186,30 +186,42 @@ export async function tableContext(rpcUrl: string, venue: Address): Promise<Tabl
   return { chainId: CHAIN_ID, venue, executor, firstBlock, lastBlock, parentHash: ZERO_HASH }
 }
 
-/**
- * What the builder asks for: a proof of a table in one segment, on the devnet's terms.
- * @param of The circuit's key, its verifier and its shape.
- */
-export function wantedOf(
-  { table, tableDigest, segments }: Load,
-  of: Pick<Wanted, 'programId' | 'verifier' | 'dueInMs'> & { readonly shape: string },
-): Wanted {
-  const { entries } = shapes[of.shape]!
-  const { publicInputsHash, inputs } = segments[0]!
-  return {
-    programId: of.programId,
-    verifier: of.verifier,
-    venue: table.venue,
-    publicInputsHash,
-    tableDigest,
-    inputs: `0x${Buffer.from(inputs).toString('hex')}`,
-    work: entries,
-    reserveWei: terms.reserveWei.toString(),
-    bondWei: terms.bondWei.toString(),
-    latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
-    softDueInMs: terms.softDueInMs,
-    dueInMs: of.dueInMs,
-    backups: terms.backups,
-    claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
-  }
+/** Which circuit is asked, of which verifier, and by when. */
+type Asked = {
+  readonly keyId: Hex
+  readonly verifier: Address
+  readonly shape: string
+  readonly dueInMs: number
 }
+
+const partOf = ({ publicInputsHash, inputs }: LoadSegment, { keyId, shape }: Asked) => ({
+  programId: keyId,
+  publicInputsHash,
+  inputs: `0x${Buffer.from(inputs).toString('hex')}` as const,
+  work: shapes[shape]!.entries,
+})
+
+const sharedOf = ({ table, tableDigest }: Load, { verifier, dueInMs }: Asked) => ({
+  verifier,
+  venue: table.venue,
+  tableDigest,
+  reserveWei: terms.reserveWei.toString(),
+  bondWei: terms.bondWei.toString(),
+  latenessWeiPerMs: terms.latenessWeiPerMs.toString(),
+  softDueInMs: Math.min(terms.softDueInMs, dueInMs),
+  dueInMs,
+  backups: terms.backups,
+  claimBaseFeeCapWei: terms.claimBaseFeeCapWei.toString(),
+})
+
+/** What the builder asks for: a proof of a table in one segment, on the devnet's terms. */
+export const wantedOf = (load: Load, asked: Asked): Wanted => ({
+  ...sharedOf(load, asked),
+  ...partOf(load.segments[0]!, asked),
+})
+
+/** The same for a table in several. */
+export const bundleOf = (load: Load, asked: Asked): WantedBundle => ({
+  ...sharedOf(load, asked),
+  segments: load.segments.map((segment) => partOf(segment, asked)),
+})

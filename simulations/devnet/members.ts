@@ -40,6 +40,8 @@ export type MemberOptions = {
   readonly shape: string
   /** The shape's key. */
   readonly keyId: Hex
+  /** Proofs each prover makes at a time. Default 1. */
+  readonly lanes?: number
   /** The last prover takes a job and stays silent. */
   readonly hasStalling: boolean
   readonly rpcUrl: string
@@ -94,9 +96,10 @@ const roleOf = (name: string, isStalling: boolean): Role =>
   name === 'bootstrap' || name === 'builder' ? name : isStalling ? 'stalling prover' : 'prover'
 
 async function roleSettings(options: MemberOptions): Promise<Readonly<Record<Role, Settings>>> {
-  const { shape, rpcUrl, market } = options
+  const { shape, rpcUrl, market, lanes = 1 } = options
   const prover: Settings = {
     shapes: [shape],
+    lanes,
     verifierCodeHashes: [await codeHash(rpcUrl, market.verifier)],
     verifiers: [market.verifier],
     bondWei: deposits.bondWei.toString(),

@@ -141,7 +141,7 @@ describe('a builder’s door answers bad input with what is wrong', () => {
       { verifier, programId },
       keyId,
     )
-    return wantedOf(load, { programId: keyId, verifier, shape: SHAPE, dueInMs: 10_000 })
+    return wantedOf(load, { keyId, verifier, shape: SHAPE, dueInMs: 10_000 })
   }
   const post = async (body: string) => {
     const headers = { 'content-type': 'application/json' }

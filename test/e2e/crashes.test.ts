@@ -60,7 +60,7 @@ async function ask(terms: Partial<Wanted> = {}) {
     { verifier, programId },
     keyId,
   )
-  const of = { programId: keyId, verifier, shape: SHAPE, dueInMs: DUE_IN_MS }
+  const of = { keyId, verifier, shape: SHAPE, dueInMs: DUE_IN_MS }
   const opened = await network.door.prove({ ...wantedOf(load, of), ...terms })
   asked.push(opened.wantedId)
   return opened
