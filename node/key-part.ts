@@ -1,7 +1,7 @@
 /**
  * A key file that is not whole yet: `<path>.part`, in which every piece lies in its place. What is
- * there after a crash is hashed again, so nothing has to be written down about it; and two processes
- * that fetch the same file write the same bytes.
+ * there after a crash is hashed again, so nothing has to be written down about it; and two
+ * processes that fetch the same file write the same bytes.
  */
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'

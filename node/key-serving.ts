@@ -66,7 +66,7 @@ export async function serveKeys(options: KeyServingOptions): Promise<KeyServing>
     })
     .then(() => {
       isReady = true
-      log.debug('key files are served', { folder, files: served.size })
+      if (served.size > 0) log.info('key files are served', { folder, files: served.size })
       return [...served.keys()]
     })
   const pace = new Pace(options.mibPerS)
