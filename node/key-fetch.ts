@@ -28,7 +28,7 @@ export type WantedKey = { readonly address: Hex; readonly bytes: number }
 export type FetchLimits = RestLimits & {
   /** From a question to the last byte of its answer. A MiB on the slowest link takes 16 s. ms. */
   readonly answerMs: number
-  /** A piece that has taken longer is asked of another peer too. ms. */
+  /** A piece that has taken longer is asked of another peer too, and so on. ms. */
   readonly slowMs: number
   /** How often it says how far it is. ms. */
   readonly progressMs: number
@@ -181,7 +181,7 @@ class Fetch {
     for (const index of this.#part?.missing ?? []) {
       const by = asked.get(index)
       if (by === undefined) return index
-      const isLate = by.count === 1 && now() - by.since > this.#ports.limits.slowMs
+      const isLate = now() - by.since > this.#ports.limits.slowMs
       if (late === null && isLate && !source.asked.has(index)) late = index
     }
     return late

@@ -37,6 +37,14 @@ const changedKeys = {
     min: 0,
     max: 65_535,
   }),
+  serveKeysMibPerS: integer({
+    doc:
+      'Most that is given away of key files, to all peers together, in MiB a second. Little, ' +
+      'because bids share the way out.',
+    fallback: 1,
+    min: 1,
+    max: 10_000,
+  }),
   programKeys: list({
     of: 'paths',
     doc:

@@ -4,7 +4,7 @@
  * fetched from peers, or built here.
  */
 import { spawn } from 'node:child_process'
-import { copyFile, mkdir, rename } from 'node:fs/promises'
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { createHost } from '#node/host'
 import { createKeyFetcher, type FetchLimits, KeyFetchError, type WantedKey } from '#node/key-fetch'
 import { DEFAULT_KEY_FOLDER, isDiskError, listFile } from '#node/key-files'
+import { partOf } from '#node/key-part'
 import { loadPeerSeed } from '#node/keyfile'
 import type { Log } from '#node/log'
 import { addressOfList } from '#protocol/key-pieces'
@@ -231,6 +232,7 @@ async function build(
       const draft = `${to[kind]}.built`
       await copyFile(from[kind], draft)
       await rename(draft, to[kind])
+      await rm(partOf(to[kind]), { force: true })
     }
   }
 }
