@@ -237,7 +237,11 @@ class Fetch {
     source.given += 1
     this.#givers.add(source.peerKey)
     // Another may have been quicker.
-    if (this.#part!.missing.has(index)) await this.#part!.write(index, answer)
+    if (!this.#part!.missing.has(index)) return
+    await this.#part!.write(index, answer)
+    const { path, log } = this.#ports
+    const { peerKey } = source
+    log.debug('a piece of a key file', { file: basename(path), index, peerKey })
   }
 
   #gave(source: Source): void {
