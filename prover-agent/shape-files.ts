@@ -40,8 +40,12 @@ const builder = fileURLToPath(
 )
 
 /** What a person can do when no peer has a shape's files. */
-const howToBuild = (names: readonly ShapeName[]): string =>
-  `Build them: npm install, then node prover-agent/circuits/build.ts ${names.join(' ')}`
+function howToBuild(names: readonly ShapeName[], keyFolder: string): string {
+  const command = `node prover-agent/circuits/build.ts ${names.join(' ')}`
+  const isElsewhere = keyFolder !== DEFAULT_KEY_FOLDER
+  const copy = isElsewhere ? `, then copy what is in ${DEFAULT_KEY_FOLDER} to ${keyFolder}` : ''
+  return `build them: npm install, then ${command}${copy}`
+}
 
 /** The shapes some file is of, each once. */
 const shapesOf = (files: readonly ShapeFile[]): ShapeName[] => [
@@ -109,7 +113,7 @@ export async function requireShapeFiles(
   const missing = await missingShapeFiles(names as readonly ShapeName[], folder, log)
   if (missing.length === 0) return
   const paths = missing.map(({ path }) => `  ${path}`).join('\n')
-  const advice = `Start the agent: it fetches them from peers. ${howToBuild(shapesOf(missing))}`
+  const advice = `Start the agent, which fetches them from peers, or ${howToBuild(shapesOf(missing), folder)}`
   throw new AgentError('KEYS', `These key files are missing:\n${paths}\n${advice}.`)
 }
 
@@ -151,7 +155,7 @@ export async function provideShapeFiles(
   const files = missing.map(({ path }) => path)
   const otherwise = canBuild
     ? `When nobody gives them for ${values.keyWaitMs} ms they are built here`
-    : howToBuild(shapesOf(missing))
+    : `To do without peers, ${howToBuild(shapesOf(missing), keyFolder)}`
   log.warn('key files are missing; asking peers for them', { files, otherwise })
   try {
     await fetchAll(missing, values, log, stopping, { canBuild, limits })
