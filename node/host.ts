@@ -319,6 +319,14 @@ class RunningHost implements Host {
     return channelOf(await this.#libp2p.dialProtocol(peerKeyToPeerId(peerKey), protocol, options))
   }
 
+  async disconnect(peerKey: Hex): Promise<void> {
+    const peerId = peerKeyToPeerId(peerKey)
+    // As one that could not be dialled: else the search for peers would bring it back at once.
+    const metadata = { 'last-dial-failure': Buffer.from(`${Date.now()}`) }
+    await this.#libp2p.peerStore.merge(peerId, { metadata })
+    await this.#libp2p.hangUp(peerId)
+  }
+
   async handle(
     protocol: string,
     maxStreams: number,

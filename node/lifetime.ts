@@ -22,30 +22,34 @@ export function fail(error: unknown): never {
 
 /**
  * Runs until SIGINT or SIGTERM, then stops cleanly; a second signal does not wait for that.
- * @param start Starts what runs. @returns how to stop it.
+ * @param start Starts what runs, and returns how to stop it. Where it may take long it watches
+ * `stopping`, and throws its reason.
  */
 export async function runUntilSignal(
   log: Log,
-  start: (fatal: (error: unknown) => void) => Promise<() => Promise<void>>,
+  start: (fatal: (error: unknown) => void, stopping: AbortSignal) => Promise<() => Promise<void>>,
 ): Promise<never> {
   const { promise: ended, resolve: end } = Promise.withResolvers<unknown>()
+  const stopping = new AbortController()
   let signals = 0
   const onSignal = (signal: NodeJS.Signals): void => {
     signals++
     if (signals > 1) process.exit(FAILED)
     log.info('stopping; once more to stop at once', { signal })
     end(null)
+    stopping.abort()
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   let failure: unknown = null
   try {
     // A signal during the start is obeyed when the start is done: only then is there something to
-    // stop.
-    const stop = await start(end)
+    // stop. Or the start obeys it itself.
+    const stop = await start(end, stopping.signal)
     failure = await ended
     await stop()
   } catch (error) {
+    if (stopping.signal.aborted && error === stopping.signal.reason) process.exit(0)
     // What made it stop says more than what went wrong while stopping.
     fail(failure ?? error)
   }

@@ -10,6 +10,7 @@ import { isNative } from '#protocol/signature'
 import { systemClock } from './clock.ts'
 import { ConfigError, printConfig, readConfig } from './config.ts'
 import { type Door, openDoor } from './door.ts'
+import { DEFAULT_KEY_FOLDER } from './key-files.ts'
 import { loadAccount } from './keyfile.ts'
 import { fail, runUntilSignal } from './lifetime.ts'
 import { createLog, type Log } from './log.ts'
@@ -74,9 +75,11 @@ export function nodeOptions(
   keys: ReadonlyMap<Hex, VerificationKey>,
   log: Log,
 ): Omit<NodeOptions, 'onFatal'> {
-  const { deploymentBlock, slash, ...rest } = settings
+  const { deploymentBlock, slash, serveKeys, serveKeysMibPerS, keyFolder, ...rest } = settings
+  const keyServing = { folder: keyFolder ?? DEFAULT_KEY_FOLDER, mibPerS: serveKeysMibPerS }
   return {
     ...rest,
+    ...(serveKeys ? { keyServing } : {}),
     ...(deploymentBlock === null ? {} : { deploymentBlock }),
     settlement: settings.settlement,
     params: loadParams(settings.paramsFile),

@@ -20,6 +20,7 @@ import { Engine } from './engine.ts'
 import { BuilderCounter, createProverExchange } from './exchange.ts'
 import { createGossip, type Gossip } from './gossip.ts'
 import { createHost, peerKeyOfAddress } from './host.ts'
+import { serveKeys } from './key-serving.ts'
 import { loadPeerSeed } from './keyfile.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -53,6 +54,8 @@ export type NodeOptions = {
   readonly slashes: boolean
   /** Verification keys of the programs whose proofs this node can check, by program id. */
   readonly keys: ReadonlyMap<Hex, VerificationKey>
+  /** Key files given to peers, when they are. */
+  readonly keyServing?: { readonly folder: string; readonly mibPerS: number }
   /** Set for a prover agent. */
   readonly prover?: { readonly desk: ProverDesk; readonly role: ProverRole }
   /** Told all that the chain announces, beginning with what happened while the node was away. */
@@ -253,6 +256,11 @@ async function assemble(
   const protocol = streamProtocols.time
   const clockWatch = await watchClock({ host, protocol, now: clock.now, log })
   closing.add(() => clockWatch.stop())
+  if (options.keyServing) {
+    const keys = { host, protocol: streamProtocols.keys, log, ...options.keyServing }
+    const serving = await serveKeys(keys)
+    closing.add(() => serving.stop())
+  }
 
   return {
     account: signer.account,

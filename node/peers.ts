@@ -76,6 +76,11 @@ export type Host = {
    */
   readonly protect: (peerKey: Hex) => void
   readonly unprotect: (peerKey: Hex) => void
+  /**
+   * Closes every connection to this peer, and looks for others first. Kept peers are dialled again,
+   * and it may come back itself.
+   */
+  readonly disconnect: (peerKey: Hex) => Promise<void>
   /** Opens a stream, connecting first where needed. Throws `HostError` or libp2p's own errors. */
   readonly open: (peerKey: Hex, protocol: string, signal: AbortSignal) => Promise<Channel>
   /**

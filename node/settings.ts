@@ -93,6 +93,25 @@ export const nodeKeys = {
     fallback: [],
     example: '["build/circuits/n1d16/verification-key.json"]',
   }),
+  serveKeys: flag({
+    doc:
+      'Whether to give the key files in keyFolder to peers that lack them: an agent proves nothing ' +
+      'without its keys.',
+    fallback: true,
+  }),
+  serveKeysMibPerS: integer({
+    doc: 'Most that is given away of key files, to all peers together, in MiB a second.',
+    fallback: 8,
+    min: 1,
+    max: 10_000,
+  }),
+  keyFolder: path({
+    doc:
+      'Folder of the key files, with a folder for each circuit. Without it: build/circuits of ' +
+      'the program.',
+    fallback: null,
+    example: '"/var/lib/proofwire/circuits"',
+  }),
   settleAfterMs: integer({
     doc: 'How long a receipt waits for others to share its transaction, in ms.',
     fallback: 60_000,

@@ -37,7 +37,7 @@ export function topics(domain: Domain, params: Params): Record<GossipKind, strin
   ) as Record<GossipKind, string>
 }
 
-/** Stream protocols; the prover always dials the builder. */
+/** Stream protocols. Of a job's three the prover always dials the builder. */
 export const streamProtocols = {
   /** PeerClaim ‖ request id → the inputs, once it is the prover's turn. */
   inputs: `/proofwire/inputs/${WIRE_VERSION}`,
@@ -47,4 +47,6 @@ export const streamProtocols = {
   deliver: `/proofwire/deliver/${WIRE_VERSION}`,
   /** Nothing → the peer's time, ms since the Unix epoch, u64. */
   time: `/proofwire/time/${WIRE_VERSION}`,
+  /** Address ‖ index of a piece, or 0xffffffff → the piece, or the file's piece list. */
+  keys: `/proofwire/keys/${WIRE_VERSION}`,
 } as const

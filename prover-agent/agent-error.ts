@@ -2,6 +2,8 @@
 export type AgentErrorCode =
   /** A file of the agent is not what it wrote. */
   | 'FILE'
+  /** A circuit's key files are not there, and nothing here can make them. */
+  | 'KEYS'
   /** The device's proofs do not verify. */
   | 'DEVICE'
 

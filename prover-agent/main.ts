@@ -10,6 +10,7 @@ import { type ShapeName, shapes } from './circuits/shapes.ts'
 import { calibrateShape, calibrationPath, openBench } from './measuring.ts'
 import { openSlashes, runAgent } from './run.ts'
 import { type AgentSettings, agentKeys, checkAgentSettings, checkBackend } from './settings.ts'
+import { requireShapeFiles } from './shape-files.ts'
 
 const HELP = `proofwire agent: bids for jobs, proves them, is paid.
 
@@ -54,7 +55,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const { values, warnings } = readConfig(agentKeys, sourcesOf(argv), checkAgentSettings)
   const log = createLog({ level: values.logLevel, format: values.logFormat })
   for (const warning of warnings) log.warn(warning)
-  await runUntilSignal(log, (onFatal) => runAgent(values, log, onFatal))
+  await runUntilSignal(log, (onFatal, stopping) => runAgent(values, log, onFatal, stopping))
 }
 
 /** What is not about the chain or an account works before there is either. */
@@ -82,6 +83,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
 async function calibrate(values: AgentSettings): Promise<void> {
   const path = calibrationPath(values)
+  await requireShapeFiles(values, createLog({ level: values.logLevel, format: values.logFormat }))
   const bench = await openBench(values)
   const interrupted = new AbortController()
   process.once('SIGINT', () => interrupted.abort())

@@ -1,5 +1,6 @@
 /** The bench: a backend with the keys to check it by, and how long its proofs take. */
 import { join } from 'node:path'
+import { DEFAULT_KEY_FOLDER } from '#node/key-files'
 import type { Log } from '#node/log'
 import { loadProgramKeys } from '#node/main'
 import { createVerifier } from '#node/verifier'
@@ -37,11 +38,12 @@ const SAMPLE_PAYEE: Address = `0x${'11'.repeat(20)}`
 /** Monotonic ms. */
 export const elapsedMs = (): number => performance.now()
 
-/** @throws ConfigError for a shape that is not built, or a key that is none. */
+/** @throws ConfigError for a shape whose files are not there, or a key that is none. */
 export async function openBench(values: AgentSettings): Promise<Bench> {
   const shapes = values.shapes as readonly ShapeName[]
+  const keyFolder = values.keyFolder ?? DEFAULT_KEY_FOLDER
   const keys = new Map([
-    ...(await loadShapeKeys(shapes)),
+    ...(await loadShapeKeys(shapes, keyFolder)),
     ...(await loadProgramKeys(values.programKeys)),
   ])
   const { lanes } = values
@@ -54,7 +56,7 @@ export async function openBench(values: AgentSettings): Promise<Bench> {
           programIds: [...keys.keys()],
           lanes,
         })
-      : createSnarkjsBackend({ shapes, lanes })
+      : createSnarkjsBackend({ shapes, keyFolder, lanes })
   const verifier = createVerifier({ keys })
   return {
     backend,

@@ -12,6 +12,7 @@ import { topUpBond } from './bond.ts'
 import { type Calibration, saveCalibration } from './calibration.ts'
 import { type Bench, calibrationPath, elapsedMs, openBench, probe, timesFor } from './measuring.ts'
 import { type AgentSettings, policyOf } from './settings.ts'
+import { provideShapeFiles } from './shape-files.ts'
 import { Slashes } from './slashes.ts'
 import { StatusFile } from './status.ts'
 
@@ -37,7 +38,7 @@ async function accountOf(values: AgentSettings, log: Log): Promise<Account> {
 }
 
 /**
- * Starts an agent. It bids from when this resolves.
+ * Starts an agent. It bids from when this resolves, which takes as long as key files take to come.
  * @returns How to end it: it bids no more, finishes what it bid for and accepted, and stops.
  * @throws what its parts throw, each saying what was wrong and what to do; what was started is
  * stopped again.
@@ -46,9 +47,11 @@ export async function runAgent(
   values: AgentSettings,
   log: Log,
   onFatal: (error: unknown) => void,
+  stopping: AbortSignal,
 ): Promise<() => Promise<void>> {
   const account = await accountOf(values, log)
   const slashes = await openSlashes(values)
+  await provideShapeFiles(values, log, stopping)
   const bench = await openBench(values)
   // However the process ends, what proves for it ends too.
   const endProving = (): void => void bench.backend.close()

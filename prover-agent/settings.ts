@@ -3,6 +3,7 @@
  * all.
  */
 import { ConfigError, type Values } from '#node/config'
+import { DEFAULT_KEY_FOLDER } from '#node/key-files'
 import { choice, integer, list, path, wei } from '#node/keys'
 import { checkSettings, nodeKeys } from '#node/settings'
 import type { VerificationKey } from '#protocol/proof'
@@ -35,6 +36,14 @@ const changedKeys = {
     fallback: 4781,
     min: 0,
     max: 65_535,
+  }),
+  serveKeysMibPerS: integer({
+    doc:
+      'Most that is given away of key files, to all peers together, in MiB a second. Little, ' +
+      'because bids share the way out.',
+    fallback: 1,
+    min: 1,
+    max: 10_000,
   }),
   programKeys: list({
     of: 'paths',
@@ -71,8 +80,8 @@ const backendKeys = {
   shapes: list({
     of: 'shape names',
     doc:
-      `Circuits to prove: ${shapeNames.join(', ')}. They must be built: node ` +
-      'prover-agent/circuits/build.ts',
+      `Circuits to prove: ${shapeNames.join(', ')}. Key files that are missing come from peers, or ` +
+      'are built here (node prover-agent/circuits/build.ts).',
     fallback: ['n1d16'],
   }),
   lanes: integer({
@@ -80,6 +89,14 @@ const backendKeys = {
     fallback: 1,
     min: 1,
     max: 64,
+  }),
+  keyWaitMs: integer({
+    doc:
+      'How long to wait for a peer that gives missing key files, in ms, before they are built ' +
+      'here. Where the compiler is not installed the agent waits on.',
+    fallback: 60_000,
+    min: 0,
+    max: 86_400_000,
   }),
   calibrationFile: path({
     doc:
@@ -258,15 +275,16 @@ export function policyOf(values: AgentSettings): Policy {
   }
 }
 
-/** Verification keys of shapes, by program. @throws ConfigError naming each that is not built. */
+/** Verification keys of shapes, by program. @throws ConfigError naming each that is not there. */
 export async function loadShapeKeys(
   names: readonly ShapeName[],
+  keyFolder = DEFAULT_KEY_FOLDER,
 ): Promise<Map<Hex, VerificationKey>> {
   const keys = new Map<Hex, VerificationKey>()
   const problems: string[] = []
   for (const name of names) {
     try {
-      keys.set(shapes[name].programId, await loadVerificationKey(name))
+      keys.set(shapes[name].programId, await loadVerificationKey(name, keyFolder))
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       const advice = `Build it: node prover-agent/circuits/build.ts ${name}`

@@ -10,8 +10,10 @@ import { type ShapeName, shapeFiles, shapeOf, shapes } from '../circuits/shapes.
 import { finishProof, prepareStatement } from '../circuits/witness.ts'
 
 export type SnarkjsOptions = {
-  /** The built shapes this backend proves. */
+  /** The shapes this backend proves. */
   readonly shapes: readonly ShapeName[]
+  /** Where their files are. Default: where the build puts them. */
+  readonly keyFolder?: string
   /**
    * Jobs at a time; another gets `retry`. One proof uses every core already, so the default is 1.
    */
@@ -29,7 +31,11 @@ const path = fileURLToPath(
  * A backend that keeps one process per lane warm between jobs. Cancelling a job kills its process:
  * snarkjs cannot be interrupted otherwise.
  */
-export function createSnarkjsBackend({ shapes: names, lanes = 1 }: SnarkjsOptions): Backend {
+export function createSnarkjsBackend({
+  shapes: names,
+  keyFolder,
+  lanes = 1,
+}: SnarkjsOptions): Backend {
   const closing = new AbortController()
   const idle: ChildProcess[] = []
   const running = new Set<Promise<unknown>>()
@@ -47,7 +53,7 @@ export function createSnarkjsBackend({ shapes: names, lanes = 1 }: SnarkjsOption
     if (statement === null) {
       throw new BackendError('invalid-input', `the inputs do not fit the circuit ${name}`)
     }
-    const { wasm, zkey } = shapeFiles(name)
+    const { wasm, zkey } = shapeFiles(name, keyFolder)
     const child = takeIdle(idle) ?? startProcess()
     try {
       const answer = await ask(child, { wasm, zkey, input: statement.input }, stop)

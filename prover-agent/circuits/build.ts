@@ -2,19 +2,31 @@
 /**
  * Builds a shape's files under `build/circuits/`: compiles the circuit, makes the development key.
  * Compiler and setup are GPL-3.0 programs and run as processes of their own. Also a program:
- * `node build.ts [shape ...]`.
+ * `node build.ts [shape ...]`; with `--constants` it prints what `shapes.ts` must say of them.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { glob, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import type { WantedKey } from '#node/key-fetch'
+import { listFile } from '#node/key-files'
+import { addressOfList } from '#protocol/key-pieces'
 import { parseVerificationKey, programId } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
 import { wordCount } from '#protocol/words'
-import { ROOT, type ShapeName, shapeFiles, shapeNames, shapes } from './shapes.ts'
+import {
+  type KeyFileKind,
+  keyFileKinds,
+  ROOT,
+  type ShapeName,
+  shapeFiles,
+  shapeNames,
+  shapes,
+} from './shapes.ts'
 
 /** What `meta.json` says of a built shape. */
 export type ShapeMeta = {
@@ -25,6 +37,8 @@ export type ShapeMeta = {
   readonly programId: Hex
   /** SHA-256 of each file, hex without prefix. */
   readonly sha256: Readonly<Record<string, string>>
+  /** Address and length of each key file, as `shapes.ts` must have them. */
+  readonly files: Readonly<Record<KeyFileKind, WantedKey>>
   /** SHA-256 of everything the files are made from. */
   readonly sources: string
 }
@@ -40,6 +54,8 @@ const setup = join(here, `development-setup${extname(import.meta.url)}`)
 const resolve = createRequire(import.meta.url).resolve
 const compiler = join(dirname(resolve('circom2/package.json')), 'cli.js')
 const library = join(dirname(resolve('circomlib/package.json')), 'circuits')
+
+const kinds = Object.keys(keyFileKinds) as KeyFileKind[]
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex')
 
@@ -86,7 +102,7 @@ export async function buildShape(
   const sources = await hashSources(name)
   const upToDate = async () => {
     const built = await readMeta(name)
-    return built?.sources === sources ? built : null
+    return built?.sources === sources && (await isWhole(name, built)) ? built : null
   }
   const { directory } = shapeFiles(name)
   await mkdir(dirname(directory), { recursive: true })
@@ -94,6 +110,21 @@ export async function buildShape(
     (await upToDate()) ??
     withLock(`${directory}.lock`, async () => (await upToDate()) ?? build(name, sources, report))
   )
+}
+
+/** Whether a built shape's key files are still there: an agent puts those aside that are wrong. */
+async function isWhole(name: ShapeName, { files }: Partial<ShapeMeta>): Promise<boolean> {
+  if (files === undefined) return false // written before files had addresses
+  const paths = shapeFiles(name)
+  const sizes = await Promise.all(
+    kinds.map((kind) =>
+      stat(paths[kind]).then(
+        ({ size }) => size,
+        () => null,
+      ),
+    ),
+  )
+  return kinds.every((kind, at) => files[kind].bytes === sizes[at])
 }
 
 /** Builds aside and moves the finished directory into its place: there is never half a shape. */
@@ -181,10 +212,32 @@ async function makeKey(
     shape: name,
     programId: programId(key),
     sha256: Object.fromEntries(hashes),
+    files: await addressesIn(aside),
     sources,
   }
   await writeFile(join(aside, 'meta.json'), `${JSON.stringify(meta, null, 2)}\n`)
   return meta
+}
+
+async function addressesIn(folder: string): Promise<ShapeMeta['files']> {
+  const found = kinds.map(async (kind) => {
+    const list = await listFile(join(folder, keyFileKinds[kind]))
+    if (list === null) throw new Error(`${join(folder, keyFileKinds[kind])} is no key file`)
+    return [kind, { address: addressOfList(list), bytes: list.bytes }] as const
+  })
+  return Object.fromEntries(await Promise.all(found)) as ShapeMeta['files']
+}
+
+/** A built shape as `shapes.ts` has it, to be pasted there. */
+export function constantsOf({ shape, programId, files }: ShapeMeta): string {
+  const { entries, depth } = shapes[shape]
+  const lines = kinds.map((kind) => {
+    const { address, bytes } = files[kind]
+    const written = String(bytes).replace(/\B(?=(\d{3})+$)/g, '_')
+    return `      ${kind}: {\n        address: '${address}',\n        bytes: ${written},\n      },\n`
+  })
+  const head = `    entries: ${entries},\n    depth: ${depth},\n    programId: '${programId}',\n`
+  return `  ${shape}: {\n${head}    files: {\n${lines.join('')}    },\n  },\n`
 }
 
 /** Runs a Node program to its end, saying now and then that it still runs. */
@@ -213,7 +266,7 @@ async function runStep(what: string, args: string[], report: (line: string) => v
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const asked = process.argv.slice(2)
+  const asked = process.argv.slice(2).filter((word) => word !== '--constants')
   const unknown = asked.filter((name) => !shapeNames.includes(name as ShapeName))
   if (unknown.length > 0) {
     console.error(`no shape ${unknown.join(', ')}; there are ${shapeNames.join(', ')}`)
@@ -222,5 +275,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const name of asked.length > 0 ? (asked as ShapeName[]) : shapeNames) {
     const meta = await buildShape(name)
     console.error(`${name}: key ${meta.programId}`)
+    if (process.argv.includes('--constants')) process.stdout.write(constantsOf(meta))
+    else if (!isDeepStrictEqual(meta.files, shapes[name].files)) {
+      console.error(`${name}: not what shapes.ts says; see: node build.ts --constants ${name}`)
+    }
   }
 }

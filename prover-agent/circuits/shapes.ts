@@ -9,6 +9,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { WantedKey } from '#node/key-fetch'
+import { DEFAULT_KEY_FOLDER, type keyFileNames } from '#node/key-files'
 import {
   verifierConstructorArgs as constructorArgs,
   parseVerificationKey,
@@ -23,10 +25,17 @@ export type ShapeName = 'tiny' | 'n1d16' | 'n4d16' | 'n8d16'
 export type ShapeInfo = Shape & {
   /** Hash of the development key: what requests name. */
   readonly programId: Hex
-  /** SHA-256 of the development proving key, hex without prefix. */
-  readonly zkeySha256: string
-  /** SHA-256 of `verification-key.json`, hex without prefix. */
-  readonly verificationKeySha256: string
+  /** What a prover needs, by address (`protocol/key-pieces.ts`) and length. */
+  readonly files: Readonly<Record<KeyFileKind, WantedKey>>
+}
+
+export type KeyFileKind = 'zkey' | 'wasm' | 'verificationKey'
+
+/** The key files of a circuit, by what they are. */
+export const keyFileKinds: Readonly<Record<KeyFileKind, (typeof keyFileNames)[number]>> = {
+  zkey: 'circuit.zkey',
+  wasm: 'circuit.wasm',
+  verificationKey: 'verification-key.json',
 }
 
 /**
@@ -38,29 +47,77 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
     entries: 2,
     depth: 4,
     programId: '0x945b6821c9276e2cfd3cf6e9c6ab8558260aa26f6c274f592cd077e66badfbe3',
-    zkeySha256: '250a9d1e46cf7db7ec36a1cb45f627d8107dacf28004121f66f48ae99aae8dc8',
-    verificationKeySha256: '940122f240aa972e67e661ef0f5489e3dc0643a2b4eaf4f9ebc5666a6ca05195',
+    files: {
+      zkey: {
+        address: '0x13e6fa8dbd1a49760335993205aa606c07aa875ab1bb09452b471a42a2ecc85c',
+        bytes: 23_988_372,
+      },
+      wasm: {
+        address: '0x21951be8c9228af035d5f7acaba821aba4e94ffa653a8bc8a24fd54a7abd13cf',
+        bytes: 6_954_129,
+      },
+      verificationKey: {
+        address: '0x0a5498efa8dc18085cfd9e398fd46b46c3444ea39e61bd947d18bf026cafd709',
+        bytes: 2_355,
+      },
+    },
   },
   n1d16: {
     entries: 1,
     depth: 16,
     programId: '0xb6607476d7f0398a5c77bc16129310f1abec2b7760568df744d7a69f3837daa6',
-    zkeySha256: '9a51801c2c5f3613e13082117b44fa47e6b268013f0b9857793f1f7ef8048201',
-    verificationKeySha256: 'd4686aa19c34e6509a1c259c9f7b6984c49fe344c5f407b7c5684c99fe45a1d7',
+    files: {
+      zkey: {
+        address: '0xe929525aad2967dddfcb21022508e6529dec885870f1a23b96698f1013000a49',
+        bytes: 19_201_616,
+      },
+      wasm: {
+        address: '0x504cd87849d9a34839a87cad121c5356470c6ed80569c7486a85e380685a87a0',
+        bytes: 6_944_472,
+      },
+      verificationKey: {
+        address: '0x0401a4b65497a77f8c68ed96634ae120caf7d7bbbb0fc2291d4f228405314867',
+        bytes: 2_357,
+      },
+    },
   },
   n4d16: {
     entries: 4,
     depth: 16,
     programId: '0x0000000000000000000000000000000000000000000000000000000000000004',
-    zkeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
-    verificationKeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+    files: {
+      zkey: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+      wasm: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+      verificationKey: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+    },
   },
   n8d16: {
     entries: 8,
     depth: 16,
     programId: '0x0000000000000000000000000000000000000000000000000000000000000008',
-    zkeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
-    verificationKeySha256: '0000000000000000000000000000000000000000000000000000000000000000',
+    files: {
+      zkey: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+      wasm: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+      verificationKey: {
+        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
+        bytes: 1,
+      },
+    },
   },
 }
 
@@ -79,9 +136,9 @@ export const circuitKeyOf = (name: ShapeName): CircuitKey => ({
 /** The repository's root, or the package's. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Absolute paths of a shape's files, made by `buildShape`. */
-export function shapeFiles(name: ShapeName) {
-  const directory = join(ROOT, 'build', 'circuits', name)
+/** Absolute paths of a shape's files, made by `buildShape` or fetched from peers. */
+export function shapeFiles(name: ShapeName, keyFolder = DEFAULT_KEY_FOLDER) {
+  const directory = join(keyFolder, name)
   return {
     directory,
     r1cs: join(directory, 'circuit.r1cs'),
@@ -93,12 +150,15 @@ export function shapeFiles(name: ShapeName) {
 }
 
 /**
- * The verification key of a built shape.
+ * The verification key of a shape whose files are there.
  *
  * @throws Error when the shape is not built, or its file is not a key.
  */
-export async function loadVerificationKey(name: ShapeName): Promise<VerificationKey> {
-  const path = shapeFiles(name).verificationKey
+export async function loadVerificationKey(
+  name: ShapeName,
+  keyFolder = DEFAULT_KEY_FOLDER,
+): Promise<VerificationKey> {
+  const path = shapeFiles(name, keyFolder).verificationKey
   const key = parseVerificationKey(JSON.parse(await readFile(path, 'utf8')))
   if (key === null) throw new Error(`${path} is not a verification key; build the shape again`)
   return key
@@ -106,4 +166,4 @@ export async function loadVerificationKey(name: ShapeName): Promise<Verification
 
 /** Arguments of `BatchVerifier`'s constructor for built shapes. */
 export const verifierConstructorArgs = async (...names: readonly ShapeName[]) =>
-  constructorArgs(await Promise.all(names.map(loadVerificationKey)))
+  constructorArgs(await Promise.all(names.map((name) => loadVerificationKey(name))))

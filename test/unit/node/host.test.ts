@@ -56,6 +56,22 @@ describe('host', () => {
     expect(events).toEqual(['connected true', 'disconnected true'])
   })
 
+  test('a peer that was disconnected is not looked for again at once', async () => {
+    const [a, b] = [await startHost(), await startHost()]
+    await b.connect(a.addresses()[0]!)
+    const events: string[] = []
+    b.onPeer(({ kind }) => events.push(kind))
+    const gone = peerIs(b, 'disconnected', a.peerKey)
+    await b.disconnect(a.peerKey)
+    await gone
+    // Whoever is looked for is dialled when another connects.
+    const c = await startHost()
+    await b.connect(c.addresses()[0]!)
+    expect(b.peers()).toEqual([c.peerKey])
+    expect(events).toEqual(['disconnected', 'connected'])
+    expect(await b.connect(a.addresses()[0]!)).toBe(a.peerKey)
+  })
+
   test('a peer that cannot be reached is an error within the limit', async () => {
     const host = await startHost({ limits: { connectMs: 1_000 } })
     const gone = await startHost()

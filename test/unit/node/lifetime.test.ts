@@ -108,6 +108,19 @@ describe('a command', () => {
     expect(text.stdout).toBe('starting\nstopped\n')
   })
 
+  test('whose start watches for a signal ends at once and exits with 0', async () => {
+    const { child, text, said, ended } = command(`
+      await runUntilSignal(log, async (fatal, stopping) => {
+        say('starting')
+        await once(stopping, 'abort')
+        throw stopping.reason
+      })`)
+    await said('starting')
+    child.kill('SIGINT')
+    expect(await ended()).toBe(0)
+    expect(text.stdout).toBe('starting\n')
+  })
+
   test('that cannot go on stops cleanly, says why and exits with 1', async () => {
     const { text, ended } = command(`
       await runUntilSignal(log, async (fatal) => {
