@@ -4,13 +4,15 @@
  * asks for slashes. Part of `Market`: no IO, no clock.
  */
 import type { Accounts } from './accounts.ts'
-import { bidTree, type OpenedBid, rank } from './auction.ts'
-import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
+import { bidTree } from './auction.ts'
+import type { JobBook } from './book.ts'
+import { type Choice, decide, isBundled } from './bundle.ts'
+import type { Draft, Effect, Refusal, SignedAcceptance } from './effects.ts'
 import { extraCoverWei, isDelivered, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
-import { type Address, type Hex, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
+import { type Address, type Hex, type Id, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
 
 /**
  * One of those who may be started, best first, with what the builder needs when bids are forgotten.
@@ -23,10 +25,17 @@ type Candidate = {
   readonly path: readonly Hex[]
 }
 
+type AwardDraft = Extract<Draft, { kind: 'Award' }>
+
 /** The builder's own state of one job; plain data, stored with the job. */
 export type Auction = {
   /** Set once, with the award: a second award for a nonce costs the stake. */
   candidates: readonly Candidate[] | null
+  /**
+   * The award as decided, until it is out: a crash between must not decide again, nor leave a
+   * bundle half awarded.
+   */
+  draft: AwardDraft | null
   /** Whose turn it is: index into `candidates`; their number when nobody is left. */
   turn: number
   /**
@@ -45,6 +54,7 @@ export type Auction = {
 
 export const newAuction = (): Auction => ({
   candidates: null,
+  draft: null,
   turn: 0,
   turnUntil: null,
   defaulted: [],
@@ -54,14 +64,25 @@ export const newAuction = (): Auction => ({
 /** Where a desk puts what it wants done. */
 export type Emit = (...effects: Effect[]) => void
 
+/** How awards are said: those of a bundle together. */
+const published = (drafts: readonly Draft[]): Effect[] =>
+  drafts.length === 1
+    ? drafts.map((draft) => ({ kind: 'publish', draft }))
+    : [{ kind: 'publishAll', drafts }]
+
 export class Auctioneer {
   readonly auctions = new Map<Hex, Auction>()
   readonly #params: Params
   readonly #accounts: Accounts
+  readonly #book: JobBook
+  readonly #changed: (id: Id) => void
 
-  constructor(params: Params, accounts: Accounts) {
+  /** @param changed Told of each job that an award decides: of a bundle there are several. */
+  constructor(params: Params, accounts: Accounts, book: JobBook, changed: (id: Id) => void) {
     this.#params = params
     this.#accounts = accounts
+    this.#book = book
+    this.#changed = changed
   }
 
   /** Our own request was published. */
@@ -72,71 +93,74 @@ export class Auctioneer {
 
   /**
    * At the close, and whenever openings come after it: awards once every bid is opened, or time
-   * presses.
+   * presses; a bundle when that holds of all of it, and then all of it or nothing (rule A9).
    */
   award(job: Job, now: number, emit: Emit): void {
-    const auction = this.auctions.get(job.id)
     const { closesAt } = job.request.message
-    if (!auction || auction.candidates || job.outcome || now < closesAt) return
-    const isPressing = now >= closesAt + this.#params.awardGraceMs / 2
-    if (job.openings.size < job.bids.size && !isPressing) {
-      emit({ kind: 'wake', requestId: job.id, at: closesAt + this.#params.awardGraceMs / 2 })
+    const { awardGraceMs } = this.#params
+    const jobs = this.#undecided(job)
+    if (!jobs || now < closesAt) return
+    const isPressing = now >= closesAt + awardGraceMs / 2
+    if (!isPressing && jobs.some(({ openings, bids }) => openings.size < bids.size)) {
+      emit({ kind: 'wake', requestId: job.id, at: closesAt + awardGraceMs / 2 })
       return
     }
-    if (now > closesAt + this.#params.awardGraceMs) return
-    const ranked = this.#eligible(job)
-    const [winner, ...others] = ranked
-    if (!winner) return
+    if (now > closesAt + awardGraceMs) return
+    const auctions = jobs.map((each) => ({ request: each.request.message, bids: openedBids(each) }))
+    const freeWei = (prover: Address): bigint => this.#accounts.freeBondWei(prover)
+    const choices = decide(auctions, freeWei, this.#params.maxBids)
+    if (!choices) return
+    const drafts = jobs.map((each, index) => this.#settleOn(each, choices[index]!))
+    emit(...published(drafts))
+  }
+
+  /** The jobs that are decided with this one, itself among them; `null` when they cannot be. */
+  #undecided(job: Job): Job[] | null {
+    const request = job.request.message
+    const jobs = isBundled(request) ? this.#book.bundle(request) : [job]
+    if (isBundled(request) && jobs.length < request.bundleSize) return null
+    const isOpen = ({ id, outcome }: Job): boolean =>
+      outcome === null && this.auctions.get(id)?.candidates === null
+    return jobs.every(isOpen) ? jobs : null
+  }
+
+  /** Writes down who may be started, once and for all. */
+  #settleOn(job: Job, { winner, others, rooted }: Choice): AwardDraft {
+    const auction = this.auctions.get(job.id)!
     const backups = others.slice(0, Math.min(job.request.message.backups, this.#params.maxBackups))
-    const tree = bidTree(ranked)
-    auction.candidates = [winner, ...backups].map((opened) => ({
-      prover: opened.bid.message.prover,
-      priceWei: opened.opening.priceWei,
-      readyAt: opened.opening.readyAt,
-      path: tree.path(opened.bid.id) ?? [],
+    const tree = bidTree(rooted)
+    auction.candidates = [winner, ...backups].map(({ bid, opening }) => ({
+      prover: bid.message.prover,
+      priceWei: opening.priceWei,
+      readyAt: opening.readyAt,
+      path: tree.path(bid.id) ?? [],
     }))
-    emit({ kind: 'publish', draft: this.#draft(job, winner, backups, tree.root, ranked.length) })
-  }
-
-  /** Eligible bids, best first, of provers whose bond is still free: what goes into `bidsRoot`. */
-  #eligible(job: Job): OpenedBid[] {
-    const { bondWei } = job.request.message
-    return rank(job.request.message, openedBids(job)).filter(
-      ({ bid }) => this.#accounts.freeBondWei(bid.message.prover) >= bondWei,
-    )
-  }
-
-  #draft(
-    job: Job,
-    { bid, opening }: OpenedBid,
-    backups: readonly OpenedBid[],
-    bidsRoot: Hex,
-    bidCount: number,
-  ) {
     const named = (index: number) => backups[index]?.bid.message.prover ?? ZERO_ADDRESS
-    return {
-      kind: 'Award' as const,
-      bid,
-      opening,
-      message: {
-        requestId: job.id,
-        bidId: bid.id,
-        prover: bid.message.prover,
-        priceWei: opening.priceWei,
-        readyAt: opening.readyAt,
-        bidsRoot,
-        bidCount,
-        // The driver holds the secret and puts it in when it signs.
-        auctionSecret: ZERO_WORD,
-        backups: [named(0), named(1), named(2)] as const,
-      },
+    const { bid, opening } = winner
+    const message = {
+      requestId: job.id,
+      bidId: bid.id,
+      prover: bid.message.prover,
+      priceWei: opening.priceWei,
+      readyAt: opening.readyAt,
+      bidsRoot: tree.root,
+      bidCount: rooted.length,
+      // The driver holds the secret and puts it in when it signs.
+      auctionSecret: ZERO_WORD,
+      backups: [named(0), named(1), named(2)] as const,
     }
+    auction.draft = { kind: 'Award', bid, opening, message }
+    this.#changed(job.id)
+    return auction.draft
   }
 
   /** Our award is out: the winner's turn begins. */
   begin(job: Job, now: number, emit: Emit): void {
     const auction = this.auctions.get(job.id)
-    if (auction?.candidates) this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
+    if (auction?.candidates) {
+      auction.draft = null
+      this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
+    }
     emit({ kind: 'wake', requestId: job.id, at: this.#defaultsAt(job) })
   }
 
@@ -318,6 +342,19 @@ export class Auctioneer {
     return null
   }
 
+  /**
+   * Decided and stored, and not yet out: said as it was decided, while it may still be; of a bundle
+   * all together.
+   */
+  #sayDecided(job: Job, now: number, emit: Emit): void {
+    const request = job.request.message
+    if (now > request.closesAt + this.#params.awardGraceMs) return
+    const jobs = isBundled(request) ? this.#book.bundle(request) : [job]
+    const drafts = jobs.flatMap(({ id }) => this.auctions.get(id)?.draft ?? [])
+    // The first of them says all.
+    if (drafts[0]?.message.requestId === job.id) emit(...published(drafts))
+  }
+
   /** What we signed may have been stored and not yet said: said again, in the same bytes. */
   #repeat(job: Job, emit: Emit): void {
     const { award } = job
@@ -339,6 +376,7 @@ export class Auctioneer {
     const { closesAt, dueAt } = job.request.message
     emit({ kind: 'wake', requestId: job.id, at: Math.max(now, closesAt) })
     emit({ kind: 'wake', requestId: job.id, at: Math.max(now, this.#defaultsAt(job)) })
+    this.#sayDecided(job, now, emit)
     this.#repeat(job, emit)
     auction.patientUntil = now + RECONNECT_TURNS * this.#params.turnMs
     const isOpen = job.award && now <= dueAt && !isDelivered(job)

@@ -5,11 +5,11 @@ import { Market } from '#protocol/market'
 import type { ProofRequest } from '#protocol/schema'
 import {
   fitsBeforeDue,
-  freeAt,
   type Held,
   heldJobs,
   keyOf,
   type LaneTimes,
+  lanesFreeAt,
   reservedBondWei,
   timetable,
 } from '#prover-agent/capacity'
@@ -28,6 +28,9 @@ import {
   T0,
   terms,
 } from '#test/support/messages'
+
+/** When the first lane is free. */
+const freeAt = (...of: Parameters<typeof lanesFreeAt>) => lanesFreeAt(...of)[0]
 
 const eager: ProverDesk = {
   quote: () => ({ priceWei: MILLI, readyAt: SOFT_DUE_AT }),
