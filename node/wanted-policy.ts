@@ -37,7 +37,7 @@ export function nextAsk(
     : null
 }
 
-/** What is asked next for each of those that stand or fall together; `null` when one is given up. */
+/** What is asked next for each that stands or falls together; `null` when one is given up. */
 export function nextAsks(
   together: readonly WantedRecord[],
   now: number,

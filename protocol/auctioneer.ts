@@ -4,28 +4,21 @@
  * asks for slashes. Part of `Market`: no IO, no clock.
  */
 import type { Accounts } from './accounts.ts'
-import { bidTree } from './auction.ts'
 import type { JobBook } from './book.ts'
-import { type Choice, decide, isBundled } from './bundle.ts'
+import {
+  type AwardDraft,
+  type Candidate,
+  type Choice,
+  decide,
+  draftAward,
+  isBundled,
+} from './bundle.ts'
 import type { Draft, Effect, Refusal, SignedAcceptance } from './effects.ts'
 import { extraCoverWei, isDelivered, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
-import { type Address, type Hex, type Id, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
-
-/**
- * One of those who may be started, best first, with what the builder needs when bids are forgotten.
- */
-type Candidate = {
-  readonly prover: Address
-  readonly priceWei: bigint
-  readonly readyAt: number
-  /** Its bid's path under `bidsRoot`: a backup claims its own price by it. */
-  readonly path: readonly Hex[]
-}
-
-type AwardDraft = Extract<Draft, { kind: 'Award' }>
+import type { Address, Hex, Id } from './schema.ts'
 
 /** The builder's own state of one job; plain data, stored with the job. */
 export type Auction = {
@@ -36,6 +29,8 @@ export type Auction = {
    * bundle half awarded.
    */
   draft: AwardDraft | null
+  /** How many bids of its bundle were opened when that could not be awarded. */
+  tried: number
   /** Whose turn it is: index into `candidates`; their number when nobody is left. */
   turn: number
   /**
@@ -55,6 +50,7 @@ export type Auction = {
 export const newAuction = (): Auction => ({
   candidates: null,
   draft: null,
+  tried: -1,
   turn: 0,
   turnUntil: null,
   defaulted: [],
@@ -98,20 +94,34 @@ export class Auctioneer {
   award(job: Job, now: number, emit: Emit): void {
     const { closesAt } = job.request.message
     const { awardGraceMs } = this.#params
+    if (now < closesAt) return
     const jobs = this.#undecided(job)
-    if (!jobs || now < closesAt) return
+    if (!jobs) return
     const isPressing = now >= closesAt + awardGraceMs / 2
     if (!isPressing && jobs.some(({ openings, bids }) => openings.size < bids.size)) {
       emit({ kind: 'wake', requestId: job.id, at: closesAt + awardGraceMs / 2 })
       return
     }
     if (now > closesAt + awardGraceMs) return
+    if (isBundled(job.request.message) && !this.#isNews(jobs)) return
     const auctions = jobs.map((each) => ({ request: each.request.message, bids: openedBids(each) }))
     const freeWei = (prover: Address): bigint => this.#accounts.freeBondWei(prover)
     const choices = decide(auctions, freeWei, this.#params.maxBids)
     if (!choices) return
     const drafts = jobs.map((each, index) => this.#settleOn(each, choices[index]!))
     emit(...published(drafts))
+  }
+
+  /**
+   * Whether anything was opened since a bundle could not be awarded: each of its jobs asks, and
+   * trying takes a while.
+   */
+  #isNews(jobs: readonly Job[]): boolean {
+    const auction = this.auctions.get(jobs[0]!.id)!
+    const opened = jobs.reduce((sum, { openings }) => sum + openings.size, 0)
+    const isNews = opened !== auction.tried
+    auction.tried = opened
+    return isNews
   }
 
   /** The jobs that are decided with this one, itself among them; `null` when they cannot be. */
@@ -125,33 +135,14 @@ export class Auctioneer {
   }
 
   /** Writes down who may be started, once and for all. */
-  #settleOn(job: Job, { winner, others, rooted }: Choice): AwardDraft {
+  #settleOn(job: Job, choice: Choice): AwardDraft {
     const auction = this.auctions.get(job.id)!
-    const backups = others.slice(0, Math.min(job.request.message.backups, this.#params.maxBackups))
-    const tree = bidTree(rooted)
-    auction.candidates = [winner, ...backups].map(({ bid, opening }) => ({
-      prover: bid.message.prover,
-      priceWei: opening.priceWei,
-      readyAt: opening.readyAt,
-      path: tree.path(bid.id) ?? [],
-    }))
-    const named = (index: number) => backups[index]?.bid.message.prover ?? ZERO_ADDRESS
-    const { bid, opening } = winner
-    const message = {
-      requestId: job.id,
-      bidId: bid.id,
-      prover: bid.message.prover,
-      priceWei: opening.priceWei,
-      readyAt: opening.readyAt,
-      bidsRoot: tree.root,
-      bidCount: rooted.length,
-      // The driver holds the secret and puts it in when it signs.
-      auctionSecret: ZERO_WORD,
-      backups: [named(0), named(1), named(2)] as const,
-    }
-    auction.draft = { kind: 'Award', bid, opening, message }
+    const most = Math.min(job.request.message.backups, this.#params.maxBackups)
+    const { draft, candidates } = draftAward(job.id, choice, most)
+    auction.candidates = candidates
+    auction.draft = draft
     this.#changed(job.id)
-    return auction.draft
+    return draft
   }
 
   /** Our award is out: the winner's turn begins. */

@@ -90,6 +90,11 @@ export class JobBook {
     return key === null ? undefined : this.#bundles.get(key)
   }
 
+  /** How many bundles are remembered. */
+  get bundles(): number {
+    return this.#bundles.size
+  }
+
   /** The jobs known of a request's bundle, by index; none for a request alone. */
   bundle(request: ProofRequest): Job[] {
     const ids = this.#bundleOf(request)?.ids ?? []

@@ -3,9 +3,17 @@
  * (rules R8, A9). Pure; builder, observers and the simulator run this code. A request alone is
  * decided as a bundle of one.
  */
-import { type OpenedBid, rank } from './auction.ts'
+import { bidTree, type OpenedBid, rank } from './auction.ts'
+import type { Draft } from './effects.ts'
 import type { Opening } from './money.ts'
-import { type Address, type ProofRequest, ZERO_WORD } from './schema.ts'
+import {
+  type Address,
+  type Hex,
+  type Id,
+  type ProofRequest,
+  ZERO_ADDRESS,
+  ZERO_WORD,
+} from './schema.ts'
 
 type Named = Pick<ProofRequest, 'builder' | 'bundleId'>
 
@@ -87,7 +95,7 @@ export function decide(
   if (!winners) return null
   const won = countBy(winners)
   const mayTakeMore = (bid: OpenedBid): boolean => (won.get(proverOf(bid)) ?? 0) < roomOf(bid)
-  const most = Math.floor(maxBids / auctions.length)
+  const most = Math.max(1, Math.floor(maxBids / auctions.length))
   return winners.map((winner, index) => {
     // A better bid, whose prover has no lane left, must not be under the root: on chain it would
     // prove that it was passed over.
@@ -96,6 +104,50 @@ export function decide(
     const busy = behind.filter((bid) => !mayTakeMore(bid))
     return { winner, others: [...behind.filter(mayTakeMore), ...busy], rooted }
   })
+}
+
+export type AwardDraft = Extract<Draft, { kind: 'Award' }>
+
+/**
+ * One of those who may be started, best first, with what the builder needs when bids are forgotten.
+ */
+export type Candidate = {
+  readonly prover: Address
+  readonly priceWei: bigint
+  readonly readyAt: number
+  /** Its bid's path under `bidsRoot`: a backup claims its own price by it. */
+  readonly path: readonly Hex[]
+}
+
+/** The award of a choice, unsigned, and who may be started under it. */
+export function draftAward(
+  requestId: Id,
+  { winner, others, rooted }: Choice,
+  maxBackups: number,
+): { readonly draft: AwardDraft; readonly candidates: readonly Candidate[] } {
+  const backups = others.slice(0, maxBackups)
+  const tree = bidTree(rooted)
+  const candidates = [winner, ...backups].map((opened) => ({
+    prover: proverOf(opened),
+    priceWei: opened.opening.priceWei,
+    readyAt: opened.opening.readyAt,
+    path: tree.path(opened.bid.id) ?? [],
+  }))
+  const named = (index: number): Address => backups.map(proverOf)[index] ?? ZERO_ADDRESS
+  const { bid, opening } = winner
+  const message = {
+    requestId,
+    bidId: bid.id,
+    prover: proverOf(winner),
+    priceWei: opening.priceWei,
+    readyAt: opening.readyAt,
+    bidsRoot: tree.root,
+    bidCount: rooted.length,
+    // The driver holds the secret and puts it in when it signs.
+    auctionSecret: ZERO_WORD,
+    backups: [named(0), named(1), named(2)] as const,
+  }
+  return { draft: { kind: 'Award', bid, opening, message }, candidates }
 }
 
 function countBy(winners: readonly OpenedBid[]): Map<Address, number> {

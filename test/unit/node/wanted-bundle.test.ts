@@ -164,6 +164,30 @@ describe('a wanted bundle', () => {
     expect(recordOf(first!.wantedId).requests).toHaveLength(1)
   })
 
+  test('goes out when all of it is on disk; what our market refuses a part of goes out not at all', async () => {
+    const { bundleId: _, ...first } = await own.wanted.askBundle(bundle())
+    const { message } = own.market.job(first.proofs[0]!.requestId)!.request
+    const sign = (changes: Partial<ProofRequest>) =>
+      own.signer.sign('ProofRequest', { ...message, bundleId: hash('other'), ...changes })
+    const batch = own.store.batch.bind(own.store)
+    const gate = Promise.withResolvers<void>()
+    const writes = vi.spyOn(own.store, 'batch').mockImplementation(async (...of) => {
+      await gate.promise
+      return batch(...of)
+    })
+    const pair = [sign({ nonce: 1n }), sign({ nonce: 2n, bundleIndex: 1 })]
+    const saying = own.engine.sayAll(pair)
+    await expect.poll(() => writes.mock.calls.length).toBe(1)
+    expect(saidRequests()).toHaveLength(2)
+    gate.resolve()
+    expect(await saying).toEqual(['accept', 'accept'])
+    expect(saidRequests()).toHaveLength(4)
+    const odd = [sign({ nonce: 3n, bundleId: hash('third') }), sign({ nonce: 4n })]
+    const refused = { action: 'ignore', code: 'REQUEST_BUNDLE' }
+    expect(await own.engine.sayAll(odd)).toEqual(['accept', refused])
+    expect(saidRequests()).toHaveLength(4)
+  })
+
   test('that the cover cannot carry is refused as a whole, and nothing of it is left', async () => {
     const claimWei = claimCostWei(terms, defaultParams)
     const reserveWei = ETHER / 4n

@@ -248,7 +248,7 @@ describe('in random bundles', () => {
     )
   })
 
-  test('the order in which bids came changes nothing, nor a bid that ranks behind as many as there are segments', () => {
+  test('neither the order of bids nor bids behind the k best of k segments change anything', () => {
     fc.assert(
       fc.property(anyMarket, (market) => {
         const offers = offersOf(market)
