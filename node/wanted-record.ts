@@ -279,3 +279,12 @@ export function deliveryOf({ requestId, starts }: WantedRequest): WantedRecord['
     if (payWei !== null && deliveredAt !== null) return { requestId, prover, payWei, deliveredAt }
   return null
 }
+
+/** What a caller is told when its requests are out. */
+export type Opened = { readonly wantedId: string; readonly requestId: Id }
+export type OpenedBundle = { readonly bundleId: Hex; readonly proofs: readonly Opened[] }
+
+export const openedOf = ({ wantedId, requests }: WantedRecord): Opened => ({
+  wantedId,
+  requestId: requests[0]!.requestId,
+})

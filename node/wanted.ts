@@ -4,11 +4,14 @@
  * disk before it is said, so a crash at any point leaves a wanted proof that goes on or fails with
  * a reason, never one that is lost, and never two awards of one nonce.
  *
+ * Proofs asked for as a bundle are awarded all or none: without an award they are asked for again
+ * as a whole. Once awarded each is by itself, so the end of one leaves the others as they are.
+ *
  * A request whose prover was started is never followed by another: that prover may still deliver,
  * and both would have to be paid. Against silent provers a caller asks for backups.
  */
 import type { MarketEvent } from '#protocol/effects'
-import { type Address, type Hex, type Id, ZERO_WORD } from '#protocol/schema'
+import { type Address, type Id, ZERO_WORD } from '#protocol/schema'
 import { Nonces } from './nonces.ts'
 import { hashOf, sameTerms } from './wanted-key.ts'
 import { type Ask, failure, failureIn, nextAsks } from './wanted-policy.ts'
@@ -17,6 +20,9 @@ import {
   deliveryOf,
   type Failure,
   newRecord,
+  type Opened,
+  type OpenedBundle,
+  openedOf,
   recordEvent,
   recordJob,
   type WantedRecord,
@@ -46,19 +52,11 @@ export type WantedEvent =
     }
   | ({ readonly kind: 'wanted-failed'; readonly wantedId: string } & Failure)
 
-export type Opened = { readonly wantedId: string; readonly requestId: Id }
-export type OpenedBundle = { readonly bundleId: Hex; readonly proofs: readonly Opened[] }
-
 /**
  * Between the end of a request and the next one: peers' clocks may be 100 ms behind and must have
  * ended it too, and a start may still be on its way to the disk. ms.
  */
 const PAUSE_MS = 250
-
-const openedOf = ({ wantedId, requests }: WantedRecord): Opened => ({
-  wantedId,
-  requestId: requests[0]!.requestId,
-})
 
 export class WantedProofs {
   readonly #ports: WantedPorts
