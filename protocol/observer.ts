@@ -54,7 +54,8 @@ export function observeAward(
 /**
  * Judges a bundle when no award of it can come any more (rules A9, S3). Nobody outside knows the
  * lanes of bids that were never opened, so a bundle without an award counts only where it could
- * have been awarded whatever they are.
+ * have been awarded whatever they are. Requests that never came here may be our own loss: they
+ * count as one, and may have taken any lane.
  */
 export function observeBundle(
   jobs: readonly Job[],
@@ -64,28 +65,32 @@ export function observeBundle(
   emit: Emit,
 ): void {
   const { builder, bundleSize } = jobs[0]!.request.message
-  const awarded = jobs.filter(({ award }) => award !== null)
-  if (awarded.length === bundleSize) {
-    const couldTake = haveLanes(jobs, accounts)
-    for (const job of jobs) observeAward(job, params, standing, emit, couldTake)
-    return
-  }
-  const isSure = jobs.length === bundleSize && jobs.every((job) => job.bidsSeen >= bundleSize)
-  if (awarded.length === 0 && !isSure) return
-  for (let missing = bundleSize - awarded.length; missing > 0; missing--)
+  const unheard = bundleSize - jobs.length
+  const unawarded = jobs.filter(({ award }) => award === null).length
+  const isSure = unheard === 0 && jobs.every((job) => job.bidsSeen >= bundleSize)
+  if (unawarded === jobs.length && !isSure) return
+  for (let left = unawarded + Math.min(1, unheard); left > 0; left--)
     standing.recordBuilder(builder, 'unawarded')
+  const couldTake = haveLanes(jobs, unheard, accounts)
+  for (const job of jobs) observeAward(job, params, standing, emit, couldTake)
 }
 
 /**
  * Whether a prover could have taken one of these jobs more than it won: then no order of awarding
  * them gave it less than its best ones.
+ * @param unheard How many more it may have won.
  */
-function haveLanes(jobs: readonly Job[], accounts: Accounts): (prover: Address) => boolean {
+function haveLanes(
+  jobs: readonly Job[],
+  unheard: number,
+  accounts: Accounts,
+): (prover: Address) => boolean {
   const { bondWei } = jobs[0]!.request.message
   const lanes = lanesIn(jobs.map((job) => rank(job.request.message, openedBids(job))))
   const held = jobs.flatMap(bondsHeld)
   return (prover) => {
-    const won = jobs.filter(({ award }) => award?.message.prover === prover).length
+    const known = jobs.filter(({ award }) => award?.message.prover === prover).length
+    const won = known + unheard
     let freeWei = accounts.freeBondWei(prover)
     for (const hold of held) if (hold.prover === prover) freeWei += hold.wei
     return won < (lanes.get(prover) ?? 1) && freeWei >= bondWei * BigInt(won + 1)

@@ -143,7 +143,12 @@ describe('a bundle (rules A9, S3)', () => {
 
   test('awarded in part counts each request that was left', () => {
     expect(judge([jobWith(0, [], null), jobWith(1, seenIn(1), 0)])).toMatchObject({ unawarded: 1 })
-    expect(judge([jobWith(1, seenIn(1), 0)])).toMatchObject({ unawarded: 1 })
+  })
+
+  test('of which requests were not heard counts them as one, and as taken by whom it may be', () => {
+    const alone = (lanes: number) => judge([jobWith(1, seenIn(1, lanes), 1)])
+    expect(alone(1)).toEqual({ ...fine, unawarded: 1 })
+    expect(alone(2)).toMatchObject({ unawarded: 1, omissions: 1 })
   })
 
   test('never awarded counts only where it could have been, whatever the lanes', () => {
