@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { MarketEvent } from '#protocol/effects'
 import type { Id } from '#protocol/schema'
 import type { Actor } from '#simulations/actor'
+import { Random } from '#simulations/random'
 import {
   addressOf,
   bond,
@@ -12,6 +13,7 @@ import {
   type MarketOptions,
   MILLI,
   outcomes,
+  type ProverTraits,
   SimMarket,
   three,
 } from '#test/support/sim'
@@ -104,6 +106,34 @@ describe('a bundle', () => {
     expect(market.builder.refusals.get('REQUEST_BUNDLE')).toBe(1)
     market.runOut()
     expect(outcomes(market.observer)).toEqual(['settled', 'settled'])
+  })
+})
+
+describe('honest builders of random bundles', () => {
+  test('award them exactly all or none, and nobody finds anything against them', () => {
+    const random = new Random(21)
+    let awarded = 0
+    for (let round = 0; round < 40; round++) {
+      const provers: Record<string, ProverTraits> = {}
+      for (let index = 0; index < 1 + random.index(5); index++) {
+        const mask = random.chance(0.6) ? 15 : random.index(16)
+        provers[`prover ${index}`] = {
+          priceWei: BigInt(1 + random.index(9)) * MILLI,
+          promiseMs: 3_000 + random.index(4_000),
+          lanes: 1 + random.index(3),
+          wants: ({ bundleIndex }) => ((mask >> bundleIndex) & 1) === 1,
+        }
+      }
+      const size = 2 + random.index(3)
+      const { market } = runBundle({ provers, seed: round, bondWei: ETHER / 4n }, size)
+      const { length } = eventsOf(market.observer, 'awarded')
+      expect([round, [0, size].includes(length)]).toEqual([round, true])
+      expect([round, conduct(market).omissions, conduct(market).unawarded]).toEqual([round, 0, 0])
+      expect(market.world.chain.offences).toEqual([])
+      if (length > 0) awarded += 1
+    }
+    expect(awarded).toBeGreaterThan(10)
+    expect(awarded).toBeLessThan(40)
   })
 })
 

@@ -164,6 +164,26 @@ describe('a wanted bundle', () => {
     expect(recordOf(first!.wantedId).requests).toHaveLength(1)
   })
 
+  test('of which one is never delivered still has the other, and says which failed', async () => {
+    const { proofs } = await own.wanted.askBundle(bundle())
+    const [ann, bob] = own.provers
+    for (const { requestId } of proofs) {
+      await bid(own, ann!, requestId, 1_000n)
+      await bid(own, bob!, requestId, 2_000n)
+    }
+    const [first, second] = proofs
+    await award(own, clock, first!.requestId)
+    await own.when(() => own.market.job(second!.requestId)?.award)
+    await accept(own, ann!, first!.requestId)
+    await accept(own, bob!, second!.requestId)
+    await deliver(own, bob!, second!.requestId, proof, clock.now())
+    clock.advance(terms.dueInMs + 1_000)
+    await own.when(() => recordOf(first!.wantedId).status !== 'open')
+    expect(recordOf(first!.wantedId).failure).toMatchObject({ code: 'NOT_DELIVERED' })
+    expect(recordOf(second!.wantedId)).toMatchObject({ status: 'delivered', failure: null })
+    expect(saidRequests()).toHaveLength(2)
+  })
+
   test('goes out when all of it is on disk; what our market refuses a part of goes out not at all', async () => {
     const { bundleId: _, ...first } = await own.wanted.askBundle(bundle())
     const { message } = own.market.job(first.proofs[0]!.requestId)!.request
