@@ -134,7 +134,9 @@ export function draftAward(
     path: tree.path(opened.bid.id) ?? [],
   }))
   const named = (index: number): Address => backups.map(proverOf)[index] ?? ZERO_ADDRESS
-  const { bid, opening } = winner
+  const { bid } = winner
+  // Lanes do not travel with an award: whoever opens the bid finds them.
+  const { lanes: _, ...opening } = winner.opening
   const message = {
     requestId,
     bidId: bid.id,
