@@ -2,7 +2,7 @@
 import type { GossipKind } from '#protocol/effects'
 import type { Market } from '#protocol/market'
 import type { Params } from '#protocol/params'
-import { MAX_INPUT_BYTES } from '#protocol/rules'
+import { MAX_BUNDLE, MAX_INPUT_BYTES } from '#protocol/rules'
 import type { Address, Domain, Hex } from '#protocol/schema'
 import { keccak } from '#protocol/signature'
 import type { Chain } from './chain.ts'
@@ -37,7 +37,7 @@ export type MethodPorts = {
   readonly params: Params
   readonly account: Address
   readonly market: Market
-  readonly wanted: Pick<WantedProofs, 'ask' | 'get' | 'list' | 'proof' | 'wait'>
+  readonly wanted: Pick<WantedProofs, 'ask' | 'askBundle' | 'get' | 'list' | 'proof' | 'wait'>
   readonly clock: Clock
   readonly log: Log
   readonly chain: Pick<Chain, 'moneyOf' | 'now' | 'health' | 'conservation'> & {
@@ -66,14 +66,16 @@ const wantedId = field.text(32)
 const waitMs = field.optional(field.integer(0, MAX_WAIT_MS), DEFAULT_WAIT_MS)
 
 /** Every term that can cost money is the caller's to name; only time and lateness have defaults. */
-const terms = {
+const segmentTerms = {
   programId: field.word,
+  publicInputsHash: field.word,
+  work: field.unsigned(64),
+  inputs: field.bytes(MAX_INPUT_BYTES),
+}
+const sharedTerms = {
   verifier: field.address,
   venue: field.address,
-  publicInputsHash: field.word,
   tableDigest: field.word,
-  inputs: field.bytes(MAX_INPUT_BYTES),
-  work: field.unsigned(64),
   reserveWei: field.wei(128),
   maxReserveWei: field.optional(field.wei(128), undefined),
   bondWei: field.wei(128),
@@ -84,12 +86,16 @@ const terms = {
   claimBaseFeeCapWei: field.wei(64),
   idempotencyKey: field.optional(field.text(MAX_KEY), undefined),
 }
+const terms = { ...sharedTerms, ...segmentTerms }
+/** What is shared is of each segment: the reserve, the bond, the times. */
+const bundleTerms = { ...sharedTerms, segments: field.list(2, MAX_BUNDLE, segmentTerms) }
 
 /** The door's methods by name. Each call of one is refused with an `RpcError`, or succeeds. */
 export function createMethods(ports: MethodPorts): Call {
   const methods = new Map<string, Method>(
     Object.entries({
       prove: (params: Given) => prove(ports, params),
+      proveBundle: (params: Given) => proveBundle(ports, params),
       wanted: (params: Given) => wantedView(wantedOf(ports, readParams(params, { wantedId }))),
       wantedList: (params: Given) => wantedList(ports, params),
       proof: (params: Given) => proofOf(ports, wantedOf(ports, readParams(params, { wantedId }))),
@@ -131,19 +137,30 @@ function answerable(error: unknown, method: string, log: Log): RpcError {
 }
 
 async function prove({ wanted }: MethodPorts, params: Given) {
-  const { maxReserveWei, idempotencyKey, softDueInMs, ...read } = readParams(params, terms)
+  const { programId, publicInputsHash, work, inputs, ...shared } = readParams(params, terms)
+  return wanted.ask({ programId, publicInputsHash, work, inputs, ...consistent(shared) })
+}
+
+async function proveBundle({ wanted }: MethodPorts, params: Given) {
+  const { segments, ...shared } = readParams(params, bundleTerms)
+  return wanted.askBundle({ segments, ...consistent(shared) })
+}
+
+/** What else must hold between the terms. @throws RpcError */
+function consistent(read: field.Read<typeof sharedTerms>) {
+  const { maxReserveWei, idempotencyKey, softDueInMs, ...rest } = read
   const problems = []
-  if (softDueInMs !== undefined && softDueInMs > read.dueInMs)
+  if (softDueInMs !== undefined && softDueInMs > rest.dueInMs)
     problems.push({ field: 'softDueInMs', problem: 'must be at most dueInMs' })
-  if (maxReserveWei !== undefined && maxReserveWei < read.reserveWei)
+  if (maxReserveWei !== undefined && maxReserveWei < rest.reserveWei)
     problems.push({ field: 'maxReserveWei', problem: 'must be at least reserveWei' })
   if (problems.length > 0) throw badParams(problems)
-  return wanted.ask({
-    ...read,
-    softDueInMs: softDueInMs ?? read.dueInMs,
+  return {
+    ...rest,
+    softDueInMs: softDueInMs ?? rest.dueInMs,
     ...(maxReserveWei === undefined ? {} : { maxReserveWei }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-  })
+  }
 }
 
 function wantedOf({ wanted }: MethodPorts, of: { readonly wantedId: string }): WantedRecord {

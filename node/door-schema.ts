@@ -104,6 +104,24 @@ export const choice = <T extends string>(...choices: readonly T[]): Field<T> => 
   },
 })
 
+/**
+ * A list of this many objects, each of this shape; what is wrong in one is named by its place.
+ */
+export const list = <S extends Shape>(least: number, most: number, shape: S): Field<Read<S>[]> => ({
+  read: (value) => {
+    if (!Array.isArray(value) || value.length < least || value.length > most)
+      throw new Problem(`must be a list of ${least} to ${most} objects`)
+    return value.map((each: unknown, index) => {
+      if (typeof each !== 'object' || each === null || Array.isArray(each))
+        throw new Problem(`must hold objects only, which [${index}] is not`)
+      const { read, problems } = readShape(each as Readonly<Record<string, unknown>>, shape)
+      const [first] = problems
+      if (first) throw new Problem(`[${index}].${first.field} ${first.problem}`)
+      return read
+    })
+  },
+})
+
 /** How much of a stranger's name for a field is repeated to it. Characters. */
 const MAX_NAME = 40
 /** Fields named at most. */
@@ -114,6 +132,12 @@ const MAX_NAMED = 20
  * wrong.
  */
 export function readParams<S extends Shape>(params: Readonly<Record<string, unknown>>, shape: S) {
+  const { read, problems } = readShape(params, shape)
+  if (problems.length > 0) throw badParams(problems)
+  return read
+}
+
+function readShape<S extends Shape>(params: Readonly<Record<string, unknown>>, shape: S) {
   const problems: { field: string; problem: string }[] = []
   const read: Record<string, unknown> = {}
   for (const [name, field] of Object.entries(shape)) {
@@ -132,8 +156,7 @@ export function readParams<S extends Shape>(params: Readonly<Record<string, unkn
     const known = Object.keys(shape).join(', ') || 'none'
     problems.push({ field: name.slice(0, MAX_NAME), problem: `is unknown; fields are: ${known}` })
   }
-  if (problems.length > 0) throw badParams(problems)
-  return read as Read<S>
+  return { read: read as Read<S>, problems }
 }
 
 export function badParams(problems: readonly { field: string; problem: string }[]): RpcError {

@@ -61,6 +61,7 @@ export const wantedLine = (record: WantedRecord) => ({
   openedAt: record.openedAt,
   dueAt: record.terms.dueAt,
   endedAt: record.endedAt,
+  bundle: record.bundle ?? null,
   requestIds: record.requests.map(({ requestId }) => requestId),
   delivery: record.delivery,
   failure: record.failure,

@@ -34,9 +34,10 @@ export const defaultDoorLimits: DoorLimits = {
   maxBodies: 16,
   maxCalls: 32,
   maxWaits: 96,
-  // The largest inputs as hexadecimal text, and as much as fits beside them.
-  maxBodyBytes: 2 * MAX_INPUT_BYTES + 65_536,
-  // Two megabytes over a slow tunnel.
+  // As hexadecimal text the inputs of a bundle, of four times the largest of one request together,
+  // and as much as fits beside them.
+  maxBodyBytes: 8 * MAX_INPUT_BYTES + 65_536,
+  // Eight megabytes over a slow tunnel.
   requestMs: 30_000,
 }
 

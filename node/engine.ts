@@ -83,6 +83,10 @@ const instant: ReadonlySet<Effect['kind']> = new Set([
   'announce',
 ])
 
+/** Our market took it, or knows it: then it goes out again. */
+const isSayable = (verdict: Verdict): boolean =>
+  verdict === 'accept' || ('code' in verdict && verdict.code === 'DUPLICATE')
+
 export class Engine {
   readonly #ports: Ports
   readonly #records: Records
@@ -186,6 +190,9 @@ export class Engine {
       case 'publish':
         await this.say(await this.#sign(effect.draft))
         return
+      case 'publishAll':
+        await this.sayAll(await Promise.all(effect.drafts.map((draft) => this.#sign(draft))))
+        return
       case 'bid':
         return this.#bid(effect)
       case 'open':
@@ -242,14 +249,28 @@ export class Engine {
    * gossips it. A message we know already goes out again; one our market refuses reaches nobody.
    */
   async say(from: Gossiped): Promise<Verdict> {
-    const verdict = await this.feedStored({ kind: 'message', from })
-    const isKnown = verdict !== 'accept' && 'code' in verdict && verdict.code === 'DUPLICATE'
-    if (verdict === 'accept' || isKnown) {
-      // First: whoever waits gets it even when gossip fails.
-      this.#ports.counter.answer(from)
-      await this.#ports.publish(from.kind, sealEnvelope(from))
-    } else this.#ports.log.warn('own message refused', { kind: from.kind, id: from.id, verdict })
-    return verdict
+    const [verdict] = await this.sayAll([from])
+    return verdict!
+  }
+
+  /**
+   * Says messages that belong together: all are fed, and what they changed is on disk, before one
+   * of them leaves. When our market refuses one, none leaves.
+   */
+  async sayAll(all: readonly Gossiped[]): Promise<Verdict[]> {
+    const { counter, log, publish } = this.#ports
+    const verdicts = all.map((from) => this.feed({ kind: 'message', from }))
+    await this.#records.saved()
+    const refused = verdicts.findIndex((verdict) => !isSayable(verdict))
+    if (refused >= 0) {
+      const { kind, id } = all[refused]!
+      log.warn('own message refused', { kind, id, verdict: verdicts[refused] })
+      return verdicts
+    }
+    // First: whoever waits gets it even when gossip fails.
+    for (const from of all) counter.answer(from)
+    await Promise.all(all.map((from) => publish(from.kind, sealEnvelope(from))))
+    return verdicts
   }
 
   async #sign(draft: Draft): Promise<Gossiped> {
@@ -280,10 +301,11 @@ export class Engine {
     }
   }
 
-  async #bid({ request, priceWei, readyAt }: Extract<Effect, { kind: 'bid' }>): Promise<void> {
+  async #bid(effect: Extract<Effect, { kind: 'bid' }>): Promise<void> {
+    const { request, priceWei, readyAt, lanes } = effect
     const { auctionKey, builderPeer } = request.message
     this.#ports.prover?.approach(builderPeer)
-    await this.say(await this.#ports.signer.bid(request.id, auctionKey, priceWei, readyAt))
+    await this.say(await this.#ports.signer.bid(request.id, auctionKey, priceWei, readyAt, lanes))
   }
 
   /** Opens bids in slices, so that a thousand of them never hold the event loop. */

@@ -46,6 +46,8 @@ export type Signer = {
     auctionKey: Hex,
     priceWei: bigint,
     readyAt: number,
+    /** How many requests of its bundle are taken at most; left out for a request alone. */
+    lanes?: number,
   ) => Promise<Signed<'Bid', Bid>>
   readonly peerClaim: (peer: Hex, now: number) => Signed<'PeerClaim', PeerClaim>
 }
@@ -121,9 +123,9 @@ export function createSigner(privateKey: Uint8Array, domain: Domain, store: Stor
     sign,
     signOnce: (kind, requestId, name, message) =>
       once(kind, ownKey(requestId, name), async () => message),
-    bid: (requestId, auctionKey, priceWei, readyAt) =>
+    bid: (requestId, auctionKey, priceWei, readyAt, lanes = 0) =>
       once('Bid', ownKey(requestId, 'Bid'), async () => {
-        const opening: Opening = { priceWei, readyAt, salt: toHex(randomBytes(16)) }
+        const opening: Opening = { priceWei, readyAt, salt: toHex(randomBytes(16)), lanes }
         const commitment = commitmentOf(requestId, account, opening)
         const sealedOpening = await sealOpening(auctionKey, requestId, account, opening)
         return { requestId, prover: account, commitment, sealedOpening }

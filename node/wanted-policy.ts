@@ -37,6 +37,29 @@ export function nextAsk(
     : null
 }
 
+/** What is asked next for each that stands or falls together; `null` when one is given up. */
+export function nextAsks(
+  together: readonly WantedRecord[],
+  now: number,
+  bidWindowMs: number,
+  params: Params,
+): Ask[] | null {
+  const asks = together.map((record) => nextAsk(record, now, bidWindowMs, params))
+  return asks.every((ask) => ask !== null) ? asks : null
+}
+
+/** Why one of those that stand or fall together failed: the segment without a bid is named. */
+export function failureIn(together: readonly WantedRecord[], record: WantedRecord): Failure {
+  const own = failureOf(record)
+  if (together.length === 1 || own.code === 'INTERRUPTED' || own.code === 'NO_BIDS') return own
+  const without = together.find((each) => each.requests.at(-1)!.bidCount === 0)?.bundle
+  const why = without
+    ? `nobody bid for segment ${without.index} of its ${without.size} (counted from 0)`
+    : `its ${together.length} segments had bids, but together more than the bidders’ lanes and terms bear`
+  const advice = 'a bundle is awarded all or none; ask again, with more time or a higher reserve'
+  return failure('NO_AWARD', `${why}; ${advice}`)
+}
+
 /** What the last request came to, in words for whoever asked. */
 export function failureOf({ requests, terms }: WantedRecord): Failure {
   const last = requests.at(-1)!

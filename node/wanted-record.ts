@@ -2,6 +2,7 @@
  * What is remembered of a wanted proof: its terms, and what became of each request made for it.
  * Plain data and pure functions; `wanted.ts` keeps it on disk and acts on it.
  */
+import { isBundled } from '#protocol/bundle'
 import type { JobOutcome, MarketEvent } from '#protocol/effects'
 import type { Job } from '#protocol/job'
 import type { Address, Hex, Id, ProofRequest } from '#protocol/schema'
@@ -31,6 +32,15 @@ export type WantedTerms = {
   readonly claimBaseFeeCapWei: bigint
   /** Asking again with the same key gives the first one's ids and asks nobody. */
   readonly idempotencyKey?: string
+}
+
+/** What each segment of a bundle has for itself; all else is shared. */
+export type SegmentTerms = Pick<WantedTerms, 'programId' | 'publicInputsHash' | 'work' | 'inputs'>
+
+/** Several proofs, of which all are awarded or none. Amounts are of each. */
+export type BundleTerms = Omit<WantedTerms, keyof SegmentTerms> & {
+  /** In the order of their index. */
+  readonly segments: readonly SegmentTerms[]
 }
 
 /** The terms as stored: without the inputs, instants in ms since the Unix epoch. */
@@ -65,6 +75,8 @@ export type WantedRequest = {
   readonly reserveWei: bigint
   /** The request nobody bid for, which this one repeats with a higher reserve. */
   readonly retryOf: Id | null
+  /** The bundle it was asked in; none, or absent in old records, for a request alone. */
+  readonly bundleId?: Hex | null
   /** When it was signed, and when its bidding ends. ms since the Unix epoch. */
   readonly requestedAt: number
   readonly closesAt: number
@@ -97,6 +109,8 @@ export type Failure = { readonly code: FailureCode; readonly message: string }
 export type WantedRecord = {
   readonly wantedId: string
   readonly terms: StoredTerms
+  /** Set when it was asked for together with others, which have the same group. */
+  readonly bundle?: { readonly group: string; readonly index: number; readonly size: number }
   readonly idempotencyKey: string | null
   /** SHA-256 of all terms, when there is a key: the same key with other terms is an error. */
   readonly termsHash: string | null
@@ -115,12 +129,46 @@ export type WantedRecord = {
   readonly requests: WantedRequest[]
 }
 
+/**
+ * A wanted proof as it is before anything was asked of the market.
+ * @param termsHash Of all that was asked for together, when there is a key.
+ */
+export function newRecord(
+  terms: WantedTerms,
+  nonce: bigint,
+  now: number,
+  termsHash: string | null,
+  bundle: WantedRecord['bundle'],
+): WantedRecord {
+  const { inputs, softDueInMs, dueInMs, idempotencyKey, maxReserveWei, ...rest } = terms
+  return {
+    wantedId: `w${nonce}`,
+    terms: {
+      ...rest,
+      inputBytes: inputs.byteLength,
+      maxReserveWei: maxReserveWei ?? terms.reserveWei,
+      softDueAt: now + softDueInMs,
+      dueAt: now + dueInMs,
+    },
+    ...(bundle ? { bundle } : {}),
+    idempotencyKey: idempotencyKey ?? null,
+    termsHash: idempotencyKey === undefined ? null : termsHash,
+    openedAt: now,
+    status: 'open',
+    endedAt: null,
+    failure: null,
+    delivery: null,
+    requests: [],
+  }
+}
+
 /** A request as it is before anybody answered. */
 export const newRequest = (requestId: Id, request: ProofRequest): WantedRequest => ({
   requestId,
   nonce: request.nonce,
   reserveWei: request.reserveWei,
   retryOf: BigInt(request.retryOf) === 0n ? null : request.retryOf,
+  bundleId: isBundled(request) ? request.bundleId : null,
   requestedAt: request.openedAt,
   closesAt: request.closesAt,
   bidCount: 0,
@@ -231,3 +279,12 @@ export function deliveryOf({ requestId, starts }: WantedRequest): WantedRecord['
     if (payWei !== null && deliveredAt !== null) return { requestId, prover, payWei, deliveredAt }
   return null
 }
+
+/** What a caller is told when its requests are out. */
+export type Opened = { readonly wantedId: string; readonly requestId: Id }
+export type OpenedBundle = { readonly bundleId: Hex; readonly proofs: readonly Opened[] }
+
+export const openedOf = ({ wantedId, requests }: WantedRecord): Opened => ({
+  wantedId,
+  requestId: requests[0]!.requestId,
+})

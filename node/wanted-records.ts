@@ -18,6 +18,7 @@ const proofsKey = (requestId: Id, prover = ''): string => `wanted-proof/${reques
 
 /** What a request's auction needs while it runs: stored before the request is said. */
 export type AuctionFiles = {
+  readonly record: WantedRecord
   readonly requestId: Id
   readonly secret: Uint8Array
   readonly inputs: Uint8Array
@@ -55,6 +56,28 @@ export class WantedRecords {
     return this.#byRequest.get(requestId)
   }
 
+  /** What was asked for with this key: one, or a bundle in order; `undefined` for nothing. */
+  ofKey(key: string): WantedRecord[] | undefined {
+    const found = this.all().filter(({ idempotencyKey }) => idempotencyKey === key)
+    return found.length > 0 ? byIndex(found) : undefined
+  }
+
+  /**
+   * The open records whose newest requests are one bundle with this one's, and stand or fall with
+   * it: until one of them is awarded. In order; itself alone when it is in none.
+   */
+  together(record: WantedRecord): WantedRecord[] {
+    const bundleId = record.requests.at(-1)?.bundleId ?? null
+    if (bundleId === null) return [record]
+    const asked = this.all().flatMap((each) =>
+      each.requests.filter((request) => request.bundleId === bundleId),
+    )
+    if (asked.some(({ winner }) => winner !== null)) return [record]
+    const isIn = ({ status, requests }: WantedRecord): boolean =>
+      status === 'open' && requests.at(-1)?.bundleId === bundleId
+    return byIndex(this.all().filter(isIn))
+  }
+
   /** The oldest first. */
   all(): WantedRecord[] {
     return [...this.#records.values()]
@@ -66,40 +89,46 @@ export class WantedRecords {
   }
 
   /**
-   * Stores the record with its newest request, and all that request's auction needs. All or
+   * Stores each record with its newest request, and all that request's auction needs. All or
    * nothing, with sync.
    */
-  async begin(record: WantedRecord, { requestId, secret, inputs }: AuctionFiles): Promise<void> {
-    const isFirst = !this.#records.has(record.wantedId)
-    const writes: Write[] = [
-      { kind: 'put', key: recordKey(record.wantedId), value: encodeJson(record) },
-      { kind: 'put', key: ownKey(requestId, 'secret'), value: secret },
-      { kind: 'put', key: ownKey(requestId, 'inputs'), value: inputs },
-    ]
-    // A second copy, because `own/` leaves with the first job and a later request needs them again.
-    if (isFirst) writes.push({ kind: 'put', key: inputsKey(record.wantedId), value: inputs })
+  async begin(all: readonly AuctionFiles[]): Promise<void> {
+    const writes: Write[] = []
+    for (const { record, requestId, secret, inputs } of all) {
+      writes.push(
+        { kind: 'put', key: recordKey(record.wantedId), value: encodeJson(record) },
+        { kind: 'put', key: ownKey(requestId, 'secret'), value: secret },
+        { kind: 'put', key: ownKey(requestId, 'inputs'), value: inputs },
+      )
+      // A second copy, because `own/` leaves with the first job and a later request needs them
+      // again.
+      if (!this.#records.has(record.wantedId))
+        writes.push({ kind: 'put', key: inputsKey(record.wantedId), value: inputs })
+    }
     await this.#store.batch(writes, { sync: true })
-    this.#adopt(record)
+    for (const { record } of all) this.#adopt(record)
   }
 
   /**
-   * Takes back a request that was refused before anybody heard of it, and the record when it was
-   * its only one.
+   * Takes back requests that were refused before anybody heard of them, and each record whose only
+   * one it was.
    */
-  async undo(record: WantedRecord, requestId: Id): Promise<void> {
-    this.#byRequest.delete(requestId)
-    record.requests.splice(
-      record.requests.findIndex((request) => request.requestId === requestId),
-      1,
-    )
-    const writes = ['secret', 'inputs'].map((name) => del(ownKey(requestId, name)))
-    if (record.requests.length === 0) {
+  async undo(all: readonly Pick<AuctionFiles, 'record' | 'requestId'>[]): Promise<void> {
+    const writes: Write[] = []
+    for (const { record, requestId } of all) {
+      this.#byRequest.delete(requestId)
+      record.requests.splice(
+        record.requests.findIndex((request) => request.requestId === requestId),
+        1,
+      )
+      writes.push(...['secret', 'inputs'].map((name) => del(ownKey(requestId, name))))
+      if (record.requests.length > 0) continue
       this.#records.delete(record.wantedId)
       this.#dirty.delete(record)
       writes.push(del(recordKey(record.wantedId)), del(inputsKey(record.wantedId)))
     }
     await this.#store.batch(writes)
-    if (record.requests.length > 0) await this.save(record)
+    for (const { record } of all) if (record.requests.length > 0) await this.save(record)
   }
 
   /** What a request that the market does not know left behind. */
@@ -142,10 +171,14 @@ export class WantedRecords {
     }
   }
 
-  /** Ended ones beyond the history, the oldest first. */
+  /** Ended ones beyond the history, the oldest first, and with each the rest of its bundle. */
   #overdue(): WantedRecord[] {
     const ended = this.all().filter(({ status }) => status !== 'open')
-    return ended.slice(0, Math.max(0, ended.length - this.#history))
+    const overdue = new Set(ended.slice(0, Math.max(0, ended.length - this.#history)))
+    const groups = new Set([...overdue].map(({ bundle }) => bundle?.group))
+    return ended.filter(
+      (record) => overdue.has(record) || (record.bundle && groups.has(record.bundle.group)),
+    )
   }
 
   async #remove(record: WantedRecord): Promise<Write[]> {
@@ -158,5 +191,8 @@ export class WantedRecords {
     return writes
   }
 }
+
+const byIndex = (records: readonly WantedRecord[]): WantedRecord[] =>
+  [...records].sort((a, b) => (a.bundle?.index ?? 0) - (b.bundle?.index ?? 0))
 
 const del = (key: string): Write => ({ kind: 'del', key })

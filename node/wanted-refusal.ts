@@ -19,19 +19,29 @@ export class WantedRefused extends Error {
   }
 }
 
-/** The refusal of a request of our own, in words. */
+/** What requests may cost their builder together. wei. */
+export function costOf(requests: readonly ProofRequest[], params: Params) {
+  let [reserve, claim] = [0n, 0n]
+  for (const request of requests) {
+    reserve += request.reserveWei
+    claim += claimCostWei(request, params)
+  }
+  return { reserve, claim }
+}
+
+/** The refusal of a request of our own, or of a bundle of them, in words. */
 export function explain(
   code: RefusalCode,
-  request: ProofRequest,
+  requests: readonly ProofRequest[],
   market: Market,
   params: Params,
 ): WantedRefused {
-  const { openedAt, closesAt } = request
+  const { builder, openedAt, closesAt } = requests[0]!
   switch (code) {
     case 'REQUEST_UNCOVERED': {
-      const free = market.accounts.freeCoverWei(request.builder)
-      const claim = claimCostWei(request, params)
-      const what = `reserve ${request.reserveWei} plus claim cost ${claim} exceeds the free cover ${free}`
+      const free = market.accounts.freeCoverWei(builder)
+      const { reserve, claim } = costOf(requests, params)
+      const what = `reserve ${reserve} plus claim cost ${claim} exceeds the free cover ${free}`
       const rule = 'cover is the escrow, but at most half of the stake, less what open jobs hold'
       const advice = 'deposit escrow and stake, lower reserveWei or claimBaseFeeCapWei, or wait'
       return new WantedRefused(code, `${what} (wei); ${rule}; ${advice}`)

@@ -4,18 +4,25 @@
  * disk before it is said, so a crash at any point leaves a wanted proof that goes on or fails with
  * a reason, never one that is lost, and never two awards of one nonce.
  *
+ * Proofs asked for as a bundle are awarded all or none: without an award they are asked for again
+ * as a whole. Once awarded each is by itself, so the end of one leaves the others as they are.
+ *
  * A request whose prover was started is never followed by another: that prover may still deliver,
  * and both would have to be paid. Against silent provers a caller asks for backups.
  */
-import { createHash } from 'node:crypto'
 import type { MarketEvent } from '#protocol/effects'
 import { type Address, type Id, ZERO_WORD } from '#protocol/schema'
 import { Nonces } from './nonces.ts'
-import { encodeJson } from './store.ts'
-import { type Ask, failure, failureOf, nextAsk } from './wanted-policy.ts'
+import { hashOf, sameTerms } from './wanted-key.ts'
+import { type Ask, failure, failureIn, nextAsks } from './wanted-policy.ts'
 import {
+  type BundleTerms,
   deliveryOf,
   type Failure,
+  newRecord,
+  type Opened,
+  type OpenedBundle,
+  openedOf,
   recordEvent,
   recordJob,
   type WantedRecord,
@@ -24,7 +31,7 @@ import {
 } from './wanted-record.ts'
 import { WantedRecords } from './wanted-records.ts'
 import { WantedRefused } from './wanted-refusal.ts'
-import { sayRequest, type WantedPorts } from './wanted-request.ts'
+import { sayRequests, type WantedPorts } from './wanted-request.ts'
 
 /** What happens to wanted proofs, for whoever listens at the door. */
 export type WantedEvent =
@@ -45,25 +52,18 @@ export type WantedEvent =
     }
   | ({ readonly kind: 'wanted-failed'; readonly wantedId: string } & Failure)
 
-export type Opened = { readonly wantedId: string; readonly requestId: Id }
-
 /**
  * Between the end of a request and the next one: peers' clocks may be 100 ms behind and must have
  * ended it too, and a start may still be on its way to the disk. ms.
  */
 const PAUSE_MS = 250
 
-const openedOf = ({ wantedId, requests }: WantedRecord): Opened => ({
-  wantedId,
-  requestId: requests[0]!.requestId,
-})
-
 export class WantedProofs {
   readonly #ports: WantedPorts
   readonly #nonces: Nonces
   readonly #records: WantedRecords
   /** By idempotency key: what it opens just now. */
-  readonly #opening = new Map<string, Promise<WantedRecord>>()
+  readonly #opening = new Map<string, Promise<WantedRecord[]>>()
   /** By wanted id, one each: the end of its time, and the next look at it. */
   readonly #deadlines = new Map<string, () => void>()
   readonly #looks = new Map<string, () => void>()
@@ -115,16 +115,33 @@ export class WantedProofs {
    * @throws WantedRefused when it cannot be asked for on these terms; then nothing of it is left.
    */
   async ask(terms: WantedTerms): Promise<Opened> {
-    const key = terms.idempotencyKey
+    const [record] = await this.#askOnce([terms], hashOf(terms))
+    return openedOf(record!)
+  }
+
+  /**
+   * Asks for several proofs that are awarded all or none. Resolves when all the requests are on
+   * disk and said.
+   * @throws WantedRefused when one cannot be asked for; then nothing of any is left.
+   */
+  async askBundle(terms: BundleTerms): Promise<OpenedBundle> {
+    const { segments, ...shared } = terms
+    const all = segments.map((segment) => ({ ...shared, ...segment }))
+    const records = await this.#askOnce(all, hashOf(terms))
+    const bundleId = records[0]?.requests[0]?.bundleId ?? ZERO_WORD
+    return { bundleId, proofs: records.map(openedOf) }
+  }
+
+  /** With a key, what was asked for with it before is not asked for again. */
+  async #askOnce(all: readonly WantedTerms[], termsHash: string): Promise<WantedRecord[]> {
+    const key = all[0]?.idempotencyKey
     if (this.#stopped) throw new WantedRefused('STOPPING', 'this node is stopping')
-    if (key === undefined) return openedOf(await this.#track(this.#open(terms)))
-    const known =
-      this.#opening.get(key) ??
-      this.#records.all().find(({ idempotencyKey }) => idempotencyKey === key)
-    if (known) return openedOf(sameTerms(await known, terms))
-    const opening = this.#track(this.#open(terms)).finally(() => this.#opening.delete(key))
+    if (key === undefined) return this.#track(this.#open(all, termsHash))
+    const known = this.#opening.get(key) ?? this.#records.ofKey(key)
+    if (known) return sameTerms(await known, key, termsHash)
+    const opening = this.#track(this.#open(all, termsHash)).finally(() => this.#opening.delete(key))
     this.#opening.set(key, opening)
-    return openedOf(await opening)
+    return opening
   }
 
   get(wantedId: string): WantedRecord | undefined {
@@ -207,33 +224,24 @@ export class WantedProofs {
     while (this.#busy.size > 0) await Promise.allSettled(this.#busy)
   }
 
-  async #open(terms: WantedTerms): Promise<WantedRecord> {
-    const { inputs, softDueInMs, dueInMs, idempotencyKey, maxReserveWei, ...rest } = terms
-    const nonce = await this.#nonces.take()
+  async #open(all: readonly WantedTerms[], termsHash: string): Promise<WantedRecord[]> {
+    const nonces: bigint[] = []
+    for (const _ of all) nonces.push(await this.#nonces.take())
     const now = this.#ports.clock.now()
-    const record: WantedRecord = {
-      wantedId: `w${nonce}`,
-      terms: {
-        ...rest,
-        inputBytes: inputs.byteLength,
-        maxReserveWei: maxReserveWei ?? terms.reserveWei,
-        softDueAt: now + softDueInMs,
-        dueAt: now + dueInMs,
-      },
-      idempotencyKey: idempotencyKey ?? null,
-      termsHash: idempotencyKey === undefined ? null : hashOf(terms),
-      openedAt: now,
-      status: 'open',
-      endedAt: null,
-      failure: null,
-      delivery: null,
-      requests: [],
+    const asked = all.map((terms, index) => {
+      const nonce = nonces[index]!
+      const place = { group: `b${nonces[0]}`, index, size: all.length }
+      const record = newRecord(terms, nonce, now, termsHash, all.length > 1 ? place : undefined)
+      const ask = { reserveWei: terms.reserveWei, retryOf: ZERO_WORD }
+      return { record, inputs: terms.inputs, nonce, ask }
+    })
+    await sayRequests(this.#ports, this.#records, asked)
+    const records = asked.map(({ record }) => record)
+    for (const record of records) {
+      this.#armDeadline(record)
+      this.#tell({ kind: 'wanted-opened', ...openedOf(record) })
     }
-    const ask = { reserveWei: terms.reserveWei, retryOf: ZERO_WORD }
-    const requestId = await sayRequest(this.#ports, this.#records, record, inputs, nonce, ask)
-    this.#armDeadline(record)
-    this.#tell({ kind: 'wanted-opened', wantedId: record.wantedId, requestId })
-    return record
+    return records
   }
 
   /** Brings one request in step with what the market remembers. */
@@ -301,20 +309,24 @@ export class WantedProofs {
   #look(record: WantedRecord): void {
     if (this.#stopped || record.status !== 'open' || this.#again.has(record.wantedId)) return
     const { clock, params } = this.#ports
-    const last = record.requests.at(-1)!
+    // A bundle without an award is over when all of it is, and is asked again as a whole.
+    const together = this.#records.together(record)
     const isPast = clock.now() > record.terms.dueAt + params.receiptMs
-    if (!isPast && !this.#isOver(last)) return
+    if (!isPast && !together.every(({ requests }) => this.#isOver(requests.at(-1)!))) return
     const { bidWindowMs } = this.#ports
-    const next = isPast ? null : nextAsk(record, clock.now(), bidWindowMs, params)
-    if (!next) {
-      this.#fail(record, failureOf(record))
+    const asks = isPast ? null : nextAsks(together, clock.now(), bidWindowMs, params)
+    if (!asks) {
+      const reasons = together.map((each) => failureIn(together, each))
+      for (const [index, each] of together.entries()) this.#fail(each, reasons[index]!)
       return
     }
-    this.#again.add(record.wantedId)
-    const asked = this.#askAgain(record, next).finally(() => {
-      this.#again.delete(record.wantedId)
-      // What was due meanwhile was not looked at.
-      this.#lookLater(record)
+    for (const { wantedId } of together) this.#again.add(wantedId)
+    const asked = this.#askAgain(together, asks).finally(() => {
+      for (const each of together) {
+        this.#again.delete(each.wantedId)
+        // What was due meanwhile was not looked at.
+        this.#lookLater(each)
+      }
     })
     this.#run(asked)
   }
@@ -330,20 +342,26 @@ export class WantedProofs {
     return outcome !== null || isExhausted === true
   }
 
-  async #askAgain(record: WantedRecord, ask: Ask): Promise<void> {
-    const { wantedId } = record
+  async #askAgain(together: readonly WantedRecord[], asks: readonly Ask[]): Promise<void> {
     try {
-      const inputs = await this.#records.inputs(wantedId)
-      if (!inputs) throw new WantedRefused('REQUEST_FIELDS', 'its inputs are gone from the disk')
-      const nonce = await this.#nonces.take()
+      const asked = []
+      for (const [index, record] of together.entries()) {
+        const inputs = await this.#records.inputs(record.wantedId)
+        if (!inputs) throw new WantedRefused('REQUEST_FIELDS', 'its inputs are gone from the disk')
+        asked.push({ record, inputs, nonce: await this.#nonces.take(), ask: asks[index]! })
+      }
       if (this.#stopped) return
-      const requestId = await sayRequest(this.#ports, this.#records, record, inputs, nonce, ask)
-      this.#tell({ kind: 'wanted-asked-again', wantedId, requestId, reserveWei: ask.reserveWei })
+      const requestIds = await sayRequests(this.#ports, this.#records, asked)
+      for (const [index, { record, ask }] of asked.entries()) {
+        const [{ wantedId }, requestId] = [record, requestIds[index]!]
+        this.#tell({ kind: 'wanted-asked-again', wantedId, requestId, reserveWei: ask.reserveWei })
+      }
     } catch (error) {
       if (!(error instanceof WantedRefused)) throw error
       // A node that stops leaves it open, and goes on with it when it runs again.
       if (error.code === 'STOPPING') return
-      this.#fail(record, failure('REFUSED', `asked again and refused: ${error.message}`))
+      const reason = failure('REFUSED', `asked again and refused: ${error.message}`)
+      for (const record of together) this.#fail(record, reason)
     }
   }
 
@@ -375,17 +393,4 @@ export class WantedProofs {
   #run(work: Promise<unknown>): void {
     this.#track(work).catch(this.#ports.onFatal)
   }
-}
-
-const hashOf = ({ idempotencyKey: _, ...terms }: WantedTerms): string => {
-  const sorted = Object.entries(terms).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256')
-    .update(encodeJson(Object.fromEntries(sorted)))
-    .digest('hex')
-}
-
-function sameTerms(record: WantedRecord, terms: WantedTerms): WantedRecord {
-  if (record.termsHash === hashOf(terms)) return record
-  const what = `idempotencyKey ${JSON.stringify(terms.idempotencyKey)} was used with other terms`
-  throw new WantedRefused('IDEMPOTENCY_MISMATCH', `${what}; use a new key for a new proof`)
 }

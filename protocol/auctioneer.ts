@@ -4,29 +4,33 @@
  * asks for slashes. Part of `Market`: no IO, no clock.
  */
 import type { Accounts } from './accounts.ts'
-import { bidTree, type OpenedBid, rank } from './auction.ts'
-import type { Effect, Refusal, SignedAcceptance } from './effects.ts'
+import type { JobBook } from './book.ts'
+import {
+  type AwardDraft,
+  type Candidate,
+  type Choice,
+  decide,
+  draftAward,
+  isBundled,
+} from './bundle.ts'
+import type { Draft, Effect, Refusal, SignedAcceptance } from './effects.ts'
 import { extraCoverWei, isDelivered, type Job, openedBids, promiseOf, slashableAtS } from './job.ts'
 import { payWei } from './money.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
-import { type Address, type Hex, ZERO_ADDRESS, ZERO_WORD } from './schema.ts'
-
-/**
- * One of those who may be started, best first, with what the builder needs when bids are forgotten.
- */
-type Candidate = {
-  readonly prover: Address
-  readonly priceWei: bigint
-  readonly readyAt: number
-  /** Its bid's path under `bidsRoot`: a backup claims its own price by it. */
-  readonly path: readonly Hex[]
-}
+import type { Address, Hex, Id } from './schema.ts'
 
 /** The builder's own state of one job; plain data, stored with the job. */
 export type Auction = {
   /** Set once, with the award: a second award for a nonce costs the stake. */
   candidates: readonly Candidate[] | null
+  /**
+   * The award as decided, until it is out: a crash between must not decide again, nor leave a
+   * bundle half awarded.
+   */
+  draft: AwardDraft | null
+  /** How many bids of its bundle were opened when that could not be awarded. */
+  tried: number
   /** Whose turn it is: index into `candidates`; their number when nobody is left. */
   turn: number
   /**
@@ -45,6 +49,8 @@ export type Auction = {
 
 export const newAuction = (): Auction => ({
   candidates: null,
+  draft: null,
+  tried: -1,
   turn: 0,
   turnUntil: null,
   defaulted: [],
@@ -54,14 +60,25 @@ export const newAuction = (): Auction => ({
 /** Where a desk puts what it wants done. */
 export type Emit = (...effects: Effect[]) => void
 
+/** How awards are said: those of a bundle together. */
+const published = (drafts: readonly Draft[]): Effect[] =>
+  drafts.length === 1
+    ? drafts.map((draft) => ({ kind: 'publish', draft }))
+    : [{ kind: 'publishAll', drafts }]
+
 export class Auctioneer {
   readonly auctions = new Map<Hex, Auction>()
   readonly #params: Params
   readonly #accounts: Accounts
+  readonly #book: JobBook
+  readonly #changed: (id: Id) => void
 
-  constructor(params: Params, accounts: Accounts) {
+  /** @param changed Told of each job that an award decides: of a bundle there are several. */
+  constructor(params: Params, accounts: Accounts, book: JobBook, changed: (id: Id) => void) {
     this.#params = params
     this.#accounts = accounts
+    this.#book = book
+    this.#changed = changed
   }
 
   /** Our own request was published. */
@@ -72,71 +89,69 @@ export class Auctioneer {
 
   /**
    * At the close, and whenever openings come after it: awards once every bid is opened, or time
-   * presses.
+   * presses; a bundle when that holds of all of it, and then all of it or nothing (rule A9).
    */
   award(job: Job, now: number, emit: Emit): void {
-    const auction = this.auctions.get(job.id)
     const { closesAt } = job.request.message
-    if (!auction || auction.candidates || job.outcome || now < closesAt) return
-    const isPressing = now >= closesAt + this.#params.awardGraceMs / 2
-    if (job.openings.size < job.bids.size && !isPressing) {
-      emit({ kind: 'wake', requestId: job.id, at: closesAt + this.#params.awardGraceMs / 2 })
+    const { awardGraceMs } = this.#params
+    if (now < closesAt) return
+    const jobs = this.#undecided(job)
+    if (!jobs) return
+    const isPressing = now >= closesAt + awardGraceMs / 2
+    if (!isPressing && jobs.some(({ openings, bids }) => openings.size < bids.size)) {
+      emit({ kind: 'wake', requestId: job.id, at: closesAt + awardGraceMs / 2 })
       return
     }
-    if (now > closesAt + this.#params.awardGraceMs) return
-    const ranked = this.#eligible(job)
-    const [winner, ...others] = ranked
-    if (!winner) return
-    const backups = others.slice(0, Math.min(job.request.message.backups, this.#params.maxBackups))
-    const tree = bidTree(ranked)
-    auction.candidates = [winner, ...backups].map((opened) => ({
-      prover: opened.bid.message.prover,
-      priceWei: opened.opening.priceWei,
-      readyAt: opened.opening.readyAt,
-      path: tree.path(opened.bid.id) ?? [],
-    }))
-    emit({ kind: 'publish', draft: this.#draft(job, winner, backups, tree.root, ranked.length) })
+    if (now > closesAt + awardGraceMs) return
+    if (isBundled(job.request.message) && !this.#isNews(jobs)) return
+    const auctions = jobs.map((each) => ({ request: each.request.message, bids: openedBids(each) }))
+    const freeWei = (prover: Address): bigint => this.#accounts.freeBondWei(prover)
+    const choices = decide(auctions, freeWei, this.#params.maxBids)
+    if (!choices) return
+    const drafts = jobs.map((each, index) => this.#settleOn(each, choices[index]!))
+    emit(...published(drafts))
   }
 
-  /** Eligible bids, best first, of provers whose bond is still free: what goes into `bidsRoot`. */
-  #eligible(job: Job): OpenedBid[] {
-    const { bondWei } = job.request.message
-    return rank(job.request.message, openedBids(job)).filter(
-      ({ bid }) => this.#accounts.freeBondWei(bid.message.prover) >= bondWei,
-    )
+  /**
+   * Whether anything was opened since a bundle could not be awarded: each of its jobs asks, and
+   * trying takes a while.
+   */
+  #isNews(jobs: readonly Job[]): boolean {
+    const auction = this.auctions.get(jobs[0]!.id)!
+    const opened = jobs.reduce((sum, { openings }) => sum + openings.size, 0)
+    const isNews = opened !== auction.tried
+    auction.tried = opened
+    return isNews
   }
 
-  #draft(
-    job: Job,
-    { bid, opening }: OpenedBid,
-    backups: readonly OpenedBid[],
-    bidsRoot: Hex,
-    bidCount: number,
-  ) {
-    const named = (index: number) => backups[index]?.bid.message.prover ?? ZERO_ADDRESS
-    return {
-      kind: 'Award' as const,
-      bid,
-      opening,
-      message: {
-        requestId: job.id,
-        bidId: bid.id,
-        prover: bid.message.prover,
-        priceWei: opening.priceWei,
-        readyAt: opening.readyAt,
-        bidsRoot,
-        bidCount,
-        // The driver holds the secret and puts it in when it signs.
-        auctionSecret: ZERO_WORD,
-        backups: [named(0), named(1), named(2)] as const,
-      },
-    }
+  /** The jobs that are decided with this one, itself among them; `null` when they cannot be. */
+  #undecided(job: Job): Job[] | null {
+    const request = job.request.message
+    const jobs = isBundled(request) ? this.#book.bundle(request) : [job]
+    if (isBundled(request) && jobs.length < request.bundleSize) return null
+    const isOpen = ({ id, outcome }: Job): boolean =>
+      outcome === null && this.auctions.get(id)?.candidates === null
+    return jobs.every(isOpen) ? jobs : null
+  }
+
+  /** Writes down who may be started, once and for all. */
+  #settleOn(job: Job, choice: Choice): AwardDraft {
+    const auction = this.auctions.get(job.id)!
+    const most = Math.min(job.request.message.backups, this.#params.maxBackups)
+    const { draft, candidates } = draftAward(job.id, choice, most)
+    auction.candidates = candidates
+    auction.draft = draft
+    this.#changed(job.id)
+    return draft
   }
 
   /** Our award is out: the winner's turn begins. */
   begin(job: Job, now: number, emit: Emit): void {
     const auction = this.auctions.get(job.id)
-    if (auction?.candidates) this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
+    if (auction?.candidates) {
+      auction.draft = null
+      this.#giveTurn(job, auction, 0, now + this.#params.turnMs, emit)
+    }
     emit({ kind: 'wake', requestId: job.id, at: this.#defaultsAt(job) })
   }
 
@@ -318,6 +333,19 @@ export class Auctioneer {
     return null
   }
 
+  /**
+   * Decided and stored, and not yet out: said as it was decided, while it may still be; of a bundle
+   * all together.
+   */
+  #sayDecided(job: Job, now: number, emit: Emit): void {
+    const request = job.request.message
+    if (now > request.closesAt + this.#params.awardGraceMs) return
+    const jobs = isBundled(request) ? this.#book.bundle(request) : [job]
+    const drafts = jobs.flatMap(({ id }) => this.auctions.get(id)?.draft ?? [])
+    // The first of them says all.
+    if (drafts[0]?.message.requestId === job.id) emit(...published(drafts))
+  }
+
   /** What we signed may have been stored and not yet said: said again, in the same bytes. */
   #repeat(job: Job, emit: Emit): void {
     const { award } = job
@@ -339,6 +367,7 @@ export class Auctioneer {
     const { closesAt, dueAt } = job.request.message
     emit({ kind: 'wake', requestId: job.id, at: Math.max(now, closesAt) })
     emit({ kind: 'wake', requestId: job.id, at: Math.max(now, this.#defaultsAt(job)) })
+    this.#sayDecided(job, now, emit)
     this.#repeat(job, emit)
     auction.patientUntil = now + RECONNECT_TURNS * this.#params.turnMs
     const isOpen = job.award && now <= dueAt && !isDelivered(job)

@@ -27,7 +27,12 @@ export type QuoteContext = {
   readonly freeBondWei: bigint
 }
 /** A strategy's unsigned answer to a request. */
-export type Quote = { readonly priceWei: bigint; readonly readyAt: number }
+export type Quote = {
+  readonly priceWei: bigint
+  readonly readyAt: number
+  /** How many requests of one bundle are taken at most (rule B9); one when left out. */
+  readonly lanes?: number
+}
 
 /** What the prover's operator decides; pure or at least instant. */
 export type ProverDesk = {
@@ -43,6 +48,7 @@ type Stage = 'bidding' | 'fetching' | 'accepting' | 'proving' | 'proved' | 'over
 export type Pursuit = {
   readonly priceWei: bigint
   readonly readyAt: number
+  readonly lanes?: number
   /** Our bid, once it was signed and taken. */
   bidId: Id | null
   stage: Stage

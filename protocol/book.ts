@@ -5,16 +5,24 @@
  */
 import type { Accounts } from './accounts.ts'
 import { lineUp } from './auction.ts'
+import { bundleKey } from './bundle.ts'
 import type { SignedRequest } from './effects.ts'
 import { bondsHeld, closesForGoodAt, coverHeldWei, isClosed, isDelivered, type Job } from './job.ts'
 import type { Params } from './params.ts'
-import type { Address, Id } from './schema.ts'
+import type { Address, Id, ProofRequest } from './schema.ts'
 import type { Standing } from './standing.ts'
 
 const nonceKey = (builder: Address, nonce: bigint): string => `${builder}/${nonce}`
 
 /** How long an ended job stays, so that its late copies are known as such. ms. */
 const LINGER_MS = 30_000
+
+/** The requests heard of one bundle. */
+type Bundle = {
+  readonly ids: Set<Id>
+  /** Its awards were compared with its bids, which is done once. */
+  isJudged: boolean
+}
 
 export class JobBook {
   readonly #params: Params
@@ -23,6 +31,8 @@ export class JobBook {
   readonly #jobs = new Map<Id, Job>()
   readonly #byNonce = new Map<string, Id>()
   readonly #open = new Map<Address, Set<Id>>()
+  /** By builder and bundle id. */
+  readonly #bundles = new Map<string, Bundle>()
 
   /** @param isBound Whether this node still owes something in a job, whatever others say of it. */
   constructor(params: Params, accounts: Accounts, isBound: (id: Id) => boolean) {
@@ -67,7 +77,37 @@ export class JobBook {
     const { builder, nonce } = job.request.message
     this.#jobs.set(job.id, job)
     this.#byNonce.set(nonceKey(builder, nonce), job.id)
+    const key = bundleKey(job.request.message)
+    if (key === null) return evicted
+    const bundle = this.#bundles.get(key) ?? { ids: new Set(), isJudged: false }
+    this.#bundles.set(key, bundle)
+    bundle.ids.add(job.id)
     return evicted
+  }
+
+  #bundleOf(request: ProofRequest): Bundle | undefined {
+    const key = bundleKey(request)
+    return key === null ? undefined : this.#bundles.get(key)
+  }
+
+  /** How many bundles are remembered. */
+  get bundles(): number {
+    return this.#bundles.size
+  }
+
+  /** The jobs known of a request's bundle, by index; none for a request alone. */
+  bundle(request: ProofRequest): Job[] {
+    const ids = this.#bundleOf(request)?.ids ?? []
+    const indexOf = (job: Job): number => job.request.message.bundleIndex
+    return [...ids].map((id) => this.#jobs.get(id)!).sort((a, b) => indexOf(a) - indexOf(b))
+  }
+
+  /** Whether this bundle is judged now, for the first time. */
+  isFirstJudgement(request: ProofRequest): boolean {
+    const bundle = this.#bundleOf(request)
+    if (!bundle || bundle.isJudged) return false
+    bundle.isJudged = true
+    return true
   }
 
   /** The oldest closed job, else the oldest void one: those bind nobody. */
@@ -109,6 +149,9 @@ export class JobBook {
     const { builder, nonce } = job.request.message
     this.#jobs.delete(id)
     this.#byNonce.delete(nonceKey(builder, nonce))
+    const bundle = this.#bundleOf(job.request.message)
+    bundle?.ids.delete(id)
+    if (bundle?.ids.size === 0) this.#bundles.delete(bundleKey(job.request.message)!)
     this.#accounts.cover.delete(id)
     for (const prover of job.obligations.keys()) this.#accounts.bonds.delete(`${id}/${prover}`)
     const open = this.#open.get(builder)

@@ -156,12 +156,18 @@ export type Obligation = {
 export type Effect =
   /** Sign (or take the stored bytes), store with fsync, gossip, and feed back as `message`. */
   | { readonly kind: 'publish'; readonly draft: Draft }
+  /**
+   * The awards of a bundle: sign all, store all, feed all back, and only then gossip them: a crash
+   * leaves as little of it half said as can be.
+   */
+  | { readonly kind: 'publishAll'; readonly drafts: readonly Draft[] }
   /** Draw a salt, seal, sign, store, gossip, feed back. */
   | {
       readonly kind: 'bid'
       readonly request: SignedRequest
       readonly priceWei: bigint
       readonly readyAt: number
+      readonly lanes?: number
     }
   /**
    * Open these bids with `secret` (our own auction: the driver has it), in slices; answer `opened`.

@@ -62,8 +62,9 @@ function openAward(data: Uint8Array, separator: Uint8Array): SignedAward | Refus
   const bidAt = signedBytes('Award')
   const openingAt = bidAt + signedBytes('Bid')
   const opening = decodeOpening(data.subarray(openingAt))
+  // Lanes would be whoever relays it's word: they show when its bid is opened.
   // [REJECT] MALFORMED: an opening ends in zeros.
-  if (!opening) return reject('MALFORMED')
+  if (!opening || opening.lanes !== undefined) return reject('MALFORMED')
   const award = openSigned('Award', data.subarray(0, bidAt), separator)
   if (isRefusal(award)) return award
   const bid = openSigned('Bid', data.subarray(bidAt, openingAt), separator)
@@ -98,7 +99,8 @@ export function sealEnvelope(from: Gossiped): Uint8Array {
   const own = encodeSigned(from.kind, from.message as never, from.signature)
   if (from.kind === 'Award') {
     const bid = encodeSigned('Bid', from.bid.message, from.bid.signature)
-    return concat([own, bid, encodeOpening(from.opening)])
+    const { priceWei, readyAt, salt } = from.opening
+    return concat([own, bid, encodeOpening({ priceWei, readyAt, salt })])
   }
   if (from.kind === 'Start') {
     const { message, signature } = from.acceptance

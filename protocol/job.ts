@@ -12,6 +12,7 @@
  * arrives as `now`.
  */
 import { isEligible, lineUp, type OpenedBid } from './auction.ts'
+import { isBundled } from './bundle.ts'
 import type {
   JobOutcome,
   Refusal,
@@ -111,8 +112,9 @@ export type Found = readonly { readonly bidId: Id; readonly opening: Opening | n
 /** Takes what this job's bids hid; the first answer for each bid counts. Whether any was new. */
 export function takeOpenings(job: Job, found: Found): boolean {
   const before = job.openings.size
+  const isOurs = (bidId: Id): boolean => job.seenAt.has(bidId) || job.award?.bid.id === bidId
   for (const { bidId, opening } of found)
-    if (job.seenAt.has(bidId) && !job.openings.has(bidId)) job.openings.set(bidId, opening)
+    if (isOurs(bidId) && !job.openings.has(bidId)) job.openings.set(bidId, opening)
   return job.openings.size > before
 }
 
@@ -166,7 +168,8 @@ export function takeAward(
   if (!termsFit(job, award.message, params)) return reject('AWARD_TERMS')
   job.award = award
   job.bids.set(award.bid.message.prover, award.bid)
-  job.openings.set(award.bid.id, award.opening)
+  // What travels with an award says nothing of lanes: the bid itself does.
+  if (!isBundled(job.request.message)) job.openings.set(award.bid.id, award.opening)
   return null
 }
 

@@ -8,6 +8,7 @@ import type { Accounts } from './accounts.ts'
 import type { Auctioneer, Emit } from './auctioneer.ts'
 import type { Bidder } from './bidder.ts'
 import type { JobBook } from './book.ts'
+import { isBundled } from './bundle.ts'
 import type {
   Decision,
   Gossiped,
@@ -31,7 +32,7 @@ import {
   takeReceipt,
   takeStart,
 } from './job.ts'
-import { observeAward } from './observer.ts'
+import { observeAward, observeBundle } from './observer.ts'
 import type { Params } from './params.ts'
 import { ignore } from './refusals.ts'
 import { Rivals } from './rivals.ts'
@@ -119,7 +120,9 @@ export class Judge {
     if (unfit) return unfit
     const open = this.#rooms.book.openRequests(message.builder)
     const retried = this.#rooms.book.get(message.retryOf)
-    const refused = checkBuilder(from, this.#rooms.accounts, open, retried, this.#rooms.params)
+    const { book, accounts, params } = this.#rooms
+    const bundle = book.bundle(message)
+    const refused = checkBuilder(from, accounts, open, retried, bundle, params)
     if (refused) return refused
     const job = newJob(from)
     const evicted = this.#rooms.book.add(job, now)
@@ -238,8 +241,19 @@ export class Judge {
 
   /** All bids of an awarded job are opened: check the award. Our own we made by the rule. */
   observe(job: Job): void {
-    if (job.request.message.builder === this.#rooms.self) return
+    // A bundle is judged as a whole.
+    if (job.request.message.builder === this.#rooms.self || isBundled(job.request.message)) return
     observeAward(job, this.#rooms.params, this.#rooms.standing, this.#emit)
+  }
+
+  /** Time passed: once no award of a bundle can come any more, it is judged. */
+  tickBundle(job: Job, now: number): void {
+    const { params, accounts, standing, book, self } = this.#rooms
+    const request = job.request.message
+    if (request.builder === self || now <= request.closesAt + params.awardGraceMs + params.holdMs)
+      return
+    if (!book.isFirstJudgement(request)) return
+    observeBundle(book.bundle(request), params, accounts, standing, this.#emit)
   }
 
   #start(from: SignedStart, job: Job, now: number): Judgement {

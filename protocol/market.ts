@@ -9,6 +9,7 @@ import { Accounts } from './accounts.ts'
 import { type Auction, Auctioneer, newAuction } from './auctioneer.ts'
 import { Bidder, type ProverDesk, type Pursuit } from './bidder.ts'
 import { JobBook } from './book.ts'
+import { isBundled } from './bundle.ts'
 import type {
   ChainEvent,
   Decision,
@@ -80,8 +81,11 @@ export class Market {
   constructor({ self, params, prover, observes = true }: MarketOptions) {
     this.#params = params
     this.standing = new Standing(params)
-    this.auctioneer = new Auctioneer(params, this.accounts)
     this.book = new JobBook(params, this.accounts, (id) => this.bidder?.isBound(id) ?? false)
+    // All of a bundle is decided at once, and stored with that.
+    this.auctioneer = new Auctioneer(params, this.accounts, this.book, (id) =>
+      this.#changed.add(id),
+    )
     this.bidder = prover ? new Bidder(self, params, prover, this.accounts, this.book) : null
     this.#holding = new Holding(params.maxHeld)
     const { accounts, standing, book, auctioneer, bidder } = this
@@ -189,7 +193,8 @@ export class Market {
   #touch(job: Job, before: Job['outcome']): void {
     if (before === null && job.outcome !== null) {
       this.#announce({ kind: 'ended', requestId: job.id, outcome: job.outcome })
-      if (job.bidsSeen > 0 && !job.award)
+      // A bundle is judged as a whole.
+      if (job.bidsSeen > 0 && !job.award && !isBundled(job.request.message))
         this.standing.recordBuilder(job.request.message.builder, 'unawarded')
       forgetBids(job)
     }
@@ -245,6 +250,7 @@ export class Market {
   }
 
   #tick(job: Job, now: number): void {
+    this.#judge.tickBundle(job, now)
     this.auctioneer.tick(job, now, this.#emit)
     this.bidder?.tick(job, now, this.#emit)
     if (job.outcome) this.#forgetOrWake(job, now)

@@ -13,6 +13,11 @@ export type Opening = {
   readonly readyAt: number
   /** 16 random bytes, so that a commitment to a guessable price hides it. */
   readonly salt: Hex
+  /**
+   * How many segments of one bundle its prover takes at most (rule B9); one when it does not say.
+   * Not in the commitment: the ciphertext binds it.
+   */
+  readonly lanes?: number
 }
 
 type Terms = Pick<ProofRequest, 'latenessWeiPerMs' | 'softDueAt' | 'dueAt'>

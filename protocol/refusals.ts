@@ -18,6 +18,7 @@ export type RefusalCode =
   | 'REQUEST_UNCOVERED'
   | 'REQUEST_RETRY'
   | 'REQUEST_TOO_MANY'
+  | 'REQUEST_BUNDLE'
   | 'DUPLICATE'
   | 'EQUIVOCATION'
   // Bids.

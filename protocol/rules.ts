@@ -4,6 +4,7 @@
  * title.
  */
 import type { Accounts } from './accounts.ts'
+import { fitsBundle } from './bundle.ts'
 import type { Refusal, SignedAward, SignedRequest } from './effects.ts'
 import type { Job } from './job.ts'
 import { claimCostWei } from './money.ts'
@@ -61,6 +62,7 @@ export function checkRequest(request: ProofRequest, now: number, params: Params)
 /**
  * Checks what a request asks of its builder.
  * @param openRequests How many of its requests are open here.
+ * @param bundle The jobs of its bundle that this node knows.
  * @param retried The job it retries, if this node knows it.
  */
 export function checkBuilder(
@@ -68,6 +70,7 @@ export function checkBuilder(
   accounts: Accounts,
   openRequests: number,
   retried: Job | undefined,
+  bundle: readonly Job[],
   params: Params,
 ): Refusal | null {
   // [IGNORE] REQUEST_TOO_MANY: its builder has fewer than `maxOpenRequests` open.
@@ -75,6 +78,9 @@ export function checkBuilder(
   // [IGNORE] REQUEST_UNCOVERED: reserve and claim cost are covered by what its other jobs leave free.
   const needed = message.reserveWei + claimCostWei(message, params)
   if (accounts.freeCoverWei(message.builder) < needed) return ignore('REQUEST_UNCOVERED')
+  // [IGNORE] REQUEST_BUNDLE: it has an index of its own in its bundle, and size, times and bond of it.
+  if (!bundle.every(({ request }) => fitsBundle(message, request.message)))
+    return ignore('REQUEST_BUNDLE')
   // [IGNORE] REQUEST_RETRY: what it retries got no bid, was its builder's, and had a lower reserve.
   if (retried) {
     const first = retried.request.message

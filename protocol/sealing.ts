@@ -19,12 +19,13 @@ import { keccak } from './signature.ts'
 /** HPKE `info`: binds a ciphertext to this use and version. */
 export const SEAL_INFO: Uint8Array = Buffer.from('proofwire/bid/1')
 /**
- * price u128 ‖ promise u48 ‖ salt b16 ‖ ten zero bytes: 48, so that key, text and tag fill three
- * words.
+ * price u128 ‖ promise u48 ‖ salt b16 ‖ lanes u8 ‖ nine zero bytes: 48, so that key, text and tag
+ * fill three words.
  */
 export const OPENING_BYTES = 48
 const SALT_AT = 22
 const SALT_BYTES = 16
+const LANES_AT = SALT_AT + SALT_BYTES
 const KEY_BYTES = 32
 const TAG_BYTES = 16
 
@@ -37,11 +38,12 @@ const bytesOf = (hex: Hex): Buffer => Buffer.from(hex.slice(2), 'hex')
 export const sealAad = (requestId: Id, prover: Address): Uint8Array =>
   Buffer.concat([bytesOf(requestId), bytesOf(prover)])
 
-export function encodeOpening({ priceWei, readyAt, salt }: Opening): Uint8Array {
+export function encodeOpening({ priceWei, readyAt, salt, lanes = 0 }: Opening): Uint8Array {
   const out = Buffer.alloc(OPENING_BYTES)
   out.write(priceWei.toString(16).padStart(32, '0'), 0, 'hex')
   out.writeUIntBE(readyAt, 16, 6)
   out.write(salt.slice(2), SALT_AT, 'hex')
+  out.writeUInt8(lanes, LANES_AT)
   return out
 }
 
@@ -49,11 +51,13 @@ export function encodeOpening({ priceWei, readyAt, salt }: Opening): Uint8Array 
 export function decodeOpening(data: Uint8Array): Opening | null {
   if (data.byteLength !== OPENING_BYTES) return null
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  if (bytes.subarray(SALT_AT + SALT_BYTES).some((byte) => byte !== 0)) return null
+  if (bytes.subarray(LANES_AT + 1).some((byte) => byte !== 0)) return null
+  const lanes = bytes.readUInt8(LANES_AT)
   return {
     priceWei: BigInt(`0x${bytes.toString('hex', 0, 16)}`),
     readyAt: bytes.readUIntBE(16, 6),
-    salt: `0x${bytes.toString('hex', SALT_AT, SALT_AT + SALT_BYTES)}`,
+    salt: `0x${bytes.toString('hex', SALT_AT, LANES_AT)}`,
+    ...(lanes === 0 ? {} : { lanes }),
   }
 }
 

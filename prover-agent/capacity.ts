@@ -4,11 +4,14 @@
  *
  * A bid counts as if it were won until its award is known (at most a second): its bond and its
  * place in the lanes are kept. So one agent never wins three jobs of which it can make one; it
- * promises later on the second and third instead. Being named as a backup keeps nothing, because
- * few backups are ever called: when one is, `fits` is asked again, and a busy agent says no.
+ * promises later on the second and third instead. Bids for the segments of one bundle are
+ * alternatives: of them only as many count as the lanes they name, which is as many as can be won.
+ * Being named as a backup keeps nothing, because few backups are ever called: when one is, `fits`
+ * is asked again, and a busy agent says no.
  */
 import { lineUp } from '#protocol/auction'
 import type { Pursuit } from '#protocol/bidder'
+import { bundleKey } from '#protocol/bundle'
 import { type Job, promiseOf } from '#protocol/job'
 import type { Market } from '#protocol/market'
 import type { Params } from '#protocol/params'
@@ -36,6 +39,7 @@ export const keyOf = ({ builder, nonce }: Pick<ProofRequest, 'builder' | 'nonce'
 /** Every job that takes bond or a lane from the next one. `now`: ms since the Unix epoch. */
 export function heldJobs(view: MarketView, self: Address, params: Params, now: number): Held[] {
   const held: Held[] = []
+  const lanes = new Map<string, number>()
   for (const [id, pursuit] of view.bidder?.pursuits ?? []) {
     const job = view.job(id)
     const stage = job && stageOf(job, pursuit, self, params, now)
@@ -43,8 +47,41 @@ export function heldJobs(view: MarketView, self: Address, params: Params, now: n
     const request = job.request.message
     const promisedAt = promiseOf(job, self, pursuit.readyAt)
     held.push({ key: keyOf(request), request, stage, promisedAt })
+    const bundle = bundleKey(request)
+    if (bundle === null) continue
+    // The builder goes by the fewest that any bid of a bundle names (rule B9).
+    lanes.set(bundle, Math.min(lanes.get(bundle) ?? MAX_HELD, pursuit.lanes ?? 1))
   }
-  return held
+  return winnable(held, lanes)
+}
+
+/** Leaves out the bids of each bundle that cannot be won beside its others. */
+function winnable(held: readonly Held[], lanes: ReadonlyMap<string, number>): Held[] {
+  const left = new Map(lanes)
+  for (const { request, stage } of held) {
+    const bundle = bundleKey(request)
+    if (bundle !== null && stage !== 'bid') left.set(bundle, (left.get(bundle) ?? 0) - 1)
+  }
+  // Those that may be won are the ones with the most work, for all we know.
+  const bids = held.filter(({ stage }) => stage === 'bid')
+  bids.sort((a, b) => Number(b.request.work - a.request.work))
+  const kept = bids.filter(({ request }) => {
+    const bundle = bundleKey(request)
+    if (bundle === null) return true
+    const count = left.get(bundle) ?? 0
+    left.set(bundle, count - 1)
+    return count > 0
+  })
+  const mayBeWon = new Set(kept)
+  return held.filter((job) => job.stage !== 'bid' || mayBeWon.has(job))
+}
+
+/** What stands in the way of a request: all but the bids for its own bundle, its alternatives. */
+export const besides = (held: readonly Held[], request: ProofRequest): Held[] => {
+  const bundle = bundleKey(request)
+  return held.filter(
+    (job) => job.stage !== 'bid' || bundle === null || bundleKey(job.request) !== bundle,
+  )
 }
 
 function stageOf(
@@ -119,9 +156,34 @@ export function timetable(
   return { freeAt: free, endsAt }
 }
 
-/** When a lane is free for one job more. ms since the Unix epoch. */
-export const freeAt = (held: readonly Held[], times: LaneTimes, now: number): number =>
-  timetable(held, times, now).freeAt[0]!
+/** When each lane is free for one job more, ascending. ms since the Unix epoch. */
+export const lanesFreeAt = (
+  held: readonly Held[],
+  times: LaneTimes,
+  now: number,
+): readonly number[] => timetable(held, times, now).freeAt
+
+/**
+ * How many segments of a bundle fit as promised on the first of them: each in a lane that is free
+ * by the time the auction's winner begins, or no later than the first lane, and with a bond of its
+ * own. At least one.
+ *
+ * @param expected When each lane is free if all take their usual time. ms since the Unix epoch.
+ * @param worst The same if all take their worst.
+ * @param beginsAt When a winner begins at the earliest. ms since the Unix epoch.
+ */
+export function lanesFor(
+  expected: readonly number[],
+  worst: readonly number[],
+  beginsAt: number,
+  bonds: bigint,
+  room: number,
+): number {
+  const free = (at: readonly number[]): number =>
+    at.filter((each) => each <= Math.max(beginsAt, at[0]!)).length
+  const most = Math.min(free(expected), free(worst), room, MAX_HELD)
+  return Math.max(1, bonds < BigInt(most) ? Number(bonds) : most)
+}
 
 /**
  * Whether this job can be accepted now: it ends before it is due, and so does every other that did

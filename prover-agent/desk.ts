@@ -5,17 +5,20 @@
 import type { Clock } from '#node/clock'
 import type { Log } from '#node/log'
 import type { ProverDesk, Quote, QuoteContext } from '#protocol/bidder'
+import { isBundled } from '#protocol/bundle'
 import type { Params } from '#protocol/params'
 import type { Address, ProofRequest } from '#protocol/schema'
 import type { Backend } from './backend.ts'
 import type { Calibration } from './calibration.ts'
 import {
+  besides,
   fitsBeforeDue,
-  freeAt,
   type Held,
   heldJobs,
   keyOf,
   type LaneTimes,
+  lanesFor,
+  lanesFreeAt,
   MAX_HELD,
   type MarketView,
   reservedBondWei,
@@ -81,21 +84,28 @@ export class Desk implements ProverDesk {
     if (this.#ports.isStopping()) return this.#decline(context.request, 'stopping')
     const { policy, backend, calibration, prices, verifiers } = this.#ports
     const { request, now, builder } = context
-    const held = this.held(now)
+    const held = besides(this.held(now), request)
     const { programId, work } = request
+    const expected = lanesFreeAt(held, this.#times('usual', now), now)
+    const worst = lanesFreeAt(held, this.#times('worst', now), now)
     const facts = {
       request,
       builder,
       freeBondWei: context.freeBondWei - reservedBondWei(held),
       timing: backend.supports(programId) ? calibration.timingOf(programId, work) : null,
-      expectedFreeAt: freeAt(held, this.#times('usual', now), now),
-      worstFreeAt: freeAt(held, this.#times('worst', now), now),
+      expectedFreeAt: expected[0]!,
+      worstFreeAt: worst[0]!,
       hasRoom: held.length < MAX_HELD,
       learnedScoreWei: prices.scoreWei(request, policy.pricePercentile),
       verifier: verifiers.standing(request.verifier),
     }
     const decision = decide(facts, policy)
-    return decision.kind === 'quote' ? decision.quote : this.#decline(request, decision.reason)
+    if (decision.kind === 'decline') return this.#decline(request, decision.reason)
+    if (!isBundled(request)) return decision.quote
+    const beginsAt = request.closesAt + policy.startAllowanceMs
+    const bonds = facts.freeBondWei / request.bondWei
+    const lanes = lanesFor(expected, worst, beginsAt, bonds, MAX_HELD - held.length)
+    return { ...decision.quote, lanes }
   }
 
   /**

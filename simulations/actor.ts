@@ -60,6 +60,10 @@ type ChainEffect = Extract<
 const OPEN_MS = 0.2
 const SIGN_MS = 1
 
+/** Our market took it, or knows it: then it goes out again. */
+const isSayable = (verdict: Verdict): boolean =>
+  verdict === 'accept' || ('code' in verdict && verdict.code === 'DUPLICATE')
+
 export class Actor {
   readonly account: Address
   readonly world: World
@@ -192,6 +196,9 @@ export class Actor {
       case 'publish':
         this.later(SIGN_MS, () => this.say(this.#sign(effect.draft)))
         break
+      case 'publishAll':
+        this.later(SIGN_MS, () => this.#sayAll(effect.drafts.map((draft) => this.#sign(draft))))
+        break
       case 'bid':
         this.later(SIGN_MS, () => this.#bid(effect))
         break
@@ -279,12 +286,18 @@ export class Actor {
    * again.
    */
   say(from: Gossiped): Verdict {
-    const verdict = this.feed({ kind: 'message', from })
-    const isKnown = verdict !== 'accept' && 'code' in verdict && verdict.code === 'DUPLICATE'
-    if (!this.#isUp || (verdict !== 'accept' && !isKnown)) return verdict
-    this.world.network.publish(this.account, from)
-    this.#streams.answer(from)
-    return verdict
+    return this.#sayAll([from])[0]!
+  }
+
+  /** Hears all of them, then gossips all, or none when it refuses one. */
+  #sayAll(all: readonly Gossiped[]): Verdict[] {
+    const verdicts = all.map((from) => this.feed({ kind: 'message', from }))
+    if (!this.#isUp || !verdicts.every(isSayable)) return verdicts
+    for (const from of all) {
+      this.world.network.publish(this.account, from)
+      this.#streams.answer(from)
+    }
+    return verdicts
   }
 
   /** Signs a message as the one of its identity, or gives what was signed in its place before. */
@@ -319,8 +332,8 @@ export class Actor {
     }
   }
 
-  #bid({ request, priceWei, readyAt }: Extract<Effect, { kind: 'bid' }>): void {
-    const terms = { priceWei, readyAt }
+  #bid({ request, priceWei, readyAt, lanes }: Extract<Effect, { kind: 'bid' }>): void {
+    const terms = { priceWei, readyAt, ...(lanes === undefined ? {} : { lanes }) }
     this.say(this.world.seals.seal(request.id, this.account, this.signer, terms))
   }
 

@@ -34,12 +34,7 @@ export class Seals {
   readonly #openings = new Map<Hex, Opening>()
 
   /** A bid that hides this price and promise. */
-  seal(
-    requestId: Id,
-    prover: Address,
-    signer: Address,
-    terms: Pick<Opening, 'priceWei' | 'readyAt'>,
-  ): SignedBid {
+  seal(requestId: Id, prover: Address, signer: Address, terms: Omit<Opening, 'salt'>): SignedBid {
     const salt: Hex = `0x${hashOf(requestId, prover).slice(2, 34)}`
     const opening = { ...terms, salt }
     const commitment = commitmentOf(requestId, prover, opening)

@@ -80,7 +80,7 @@ export const drafts: Record<'Award' | 'Start' | 'Notice' | 'Receipt', Effect> = 
   Notice: { kind: 'publish', draft: made.notice(of, made.alice) },
   Receipt: { kind: 'publish', draft: receipt },
 }
-export const promise = { priceWei: 5n, readyAt: CLOSES_AT }
+export const promise = { priceWei: 5n, readyAt: CLOSES_AT, lanes: 3 }
 /** Every effect that waits for the disk, by what it leads to; each kind of the type is here. */
 export const binding: Record<string, Effect> = {
   'publish Award': drafts.Award,

@@ -20,6 +20,10 @@ export type ProverTraits = {
   readonly promiseMs?: number
   readonly provingMs?: number | null
   readonly accepts?: boolean
+  /** Segments of a bundle it takes at most; says nothing of it by default. */
+  readonly lanes?: number
+  /** Which requests it bids for; all by default. */
+  readonly wants?: (request: ProofRequest) => boolean
 } & Partial<Omit<ActorOptions, 'provingMs'>>
 
 export type MarketOptions = {
@@ -104,6 +108,14 @@ export class SimMarket {
     return request.id
   }
 
+  /** Has the builder publish a bundle; its ids, in order of index. */
+  askBundle(size: number, changes: Partial<ProofRequest> = {}): Id[] {
+    const bundleId = hashOf('bundle', this.#nonce)
+    return Array.from({ length: size }, (_, bundleIndex) =>
+      this.ask({ bundleId, bundleIndex, bundleSize: size, ...changes }),
+    )
+  }
+
   /** Runs for so long. */
   run(ms: number): void {
     this.world.simulator.runUntil(this.world.simulator.now + ms)
@@ -117,11 +129,14 @@ export class SimMarket {
 
 function proverOptions(name: string, traits: ProverTraits): ActorOptions {
   const { priceWei = ETHER / 1_000n, promiseMs = 4_000, provingMs = 2_000, accepts = true } = traits
+  const { lanes, wants = () => true } = traits
+  const own = lanes === undefined ? {} : { lanes }
   return {
     ...traits,
     account: addressOf(name),
     desk: {
-      quote: ({ request }) => ({ priceWei, readyAt: request.closesAt + promiseMs }),
+      quote: ({ request }) =>
+        wants(request) ? { priceWei, readyAt: request.closesAt + promiseMs, ...own } : null,
       accepts: () => accepts,
     },
     provingMs: () => provingMs,

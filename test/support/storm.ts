@@ -52,6 +52,7 @@ function scriptOf(random: Random, nonce: bigint, openedAt: number, retryOf = ZER
     reserveWei: BigInt(10 + random.index(3)) * MILLI,
     work: BigInt(1 + random.index(2)),
     retryOf,
+    ...(random.chance(0.2) ? anyBundle(random) : {}),
   })
   const bids = provers
     .filter(() => random.chance(0.8))
@@ -81,6 +82,13 @@ function scriptOf(random: Random, nonce: bigint, openedAt: number, retryOf = ZER
   }
   return { of, bids, lines }
 }
+
+/** A place in one of few bundles, now and then an impossible one. */
+const anyBundle = (random: Random) => ({
+  bundleId: `0x${(1 + random.index(2)).toString().repeat(64)}` as const,
+  bundleIndex: random.index(3),
+  bundleSize: 2 + random.index(2),
+})
 
 /** A message with one field changed, under its own new id. */
 export function mutated(random: Random, from: Gossiped): Gossiped {

@@ -1,7 +1,7 @@
 import { BaseError } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OwnDoor, startOwnDoor, wire } from '#test/support/own-door'
-import { bid, domain, ETHER, hash, terms } from '#test/support/own-market'
+import { accept, award, bid, deliver, domain, ETHER, hash, terms } from '#test/support/own-market'
 
 let at: OwnDoor
 beforeEach(async () => {
@@ -101,6 +101,62 @@ describe('the methods', () => {
       reserveWei: 1_000n,
       work: 3n,
     })
+  })
+
+  /** The terms of a bundle as a caller writes them. */
+  const bundleWire = (count: number, inputs = '0x010203') => {
+    const { programId, publicInputsHash, work, inputs: _, ...shared } = wire
+    const segment = { programId, publicInputsHash, work, inputs }
+    return { ...shared, segments: Array.from({ length: count }, () => segment) }
+  }
+
+  test('proveBundle asks for one proof a segment; each is waited for and evidenced like any', async () => {
+    const { bundleId, proofs } = await at.resultOf('proveBundle', bundleWire(2))
+    expect(proofs).toHaveLength(2)
+    const [ann, bob] = at.own.provers
+    for (const [index, { requestId }] of proofs.entries()) {
+      const { request } = await at.resultOf('job', { requestId })
+      expect(request).toMatchObject({ bundleId, bundleIndex: index, bundleSize: 2 })
+      await bid(at.own, ann!, requestId, 5n)
+      await bid(at.own, bob!, requestId, 6n)
+    }
+    await award(at.own, at.clock, proofs[0].requestId)
+    await at.own.when(() => at.own.market.job(proofs[1].requestId)?.award)
+    for (const [index, prover] of [ann!, bob!].entries()) {
+      const { wantedId, requestId } = proofs[index]
+      const waiting = at.resultOf('waitProof', { wantedId, timeoutMs: 60_000 })
+      await accept(at.own, prover, requestId)
+      await deliver(at.own, prover, requestId, new Uint8Array([7]), at.clock.now())
+      expect(await waiting).toMatchObject({ wantedId, prover: prover.account, proof: '0x07' })
+      expect(await at.resultOf('evidence', { wantedId })).toMatchObject({ requestId })
+    }
+  })
+
+  test.each([
+    ['segments', { segments: [] }],
+    ['segments', { segments: bundleWire(1).segments }],
+    ['segments', { segments: bundleWire(65).segments }],
+    ['segments', { segments: [1, 2] }],
+    ['segments', { segments: 'two' }],
+    ['programId', { programId: terms.programId }],
+    ['softDueInMs', { softDueInMs: 20_001 }],
+  ])('proveBundle refuses a bad %s: %o', async (name, odd) => {
+    const error = await at.errorOf('proveBundle', { ...bundleWire(2), ...odd })
+    expect(error).toMatchObject({ code: -32_602, data: { fields: [{ field: name }] } })
+    expect(at.own.wanted.list()).toEqual([])
+  })
+
+  test('proveBundle names the segment and the field that is wrong', async () => {
+    const given = bundleWire(2)
+    const [first, second] = given.segments
+    const odd = { ...given, segments: [first, { ...second, work: '-1' }] }
+    expect((await at.errorOf('proveBundle', odd)).message).toContain('[1].work must be a whole')
+  })
+
+  test('proveBundle takes as many bytes of inputs as four of the largest requests', async () => {
+    const inputs = `0x${'5a'.repeat(1_048_576)}`
+    const { proofs } = await at.resultOf('proveBundle', bundleWire(4, inputs))
+    expect(proofs).toHaveLength(4)
   })
 
   test('prove that the market refuses says why and what to do', async () => {

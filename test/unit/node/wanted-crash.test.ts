@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import type { Store } from '#node/store'
 import type { Gossiped } from '#protocol/effects'
+import { crashAfter } from '#test/support/crash-disk'
 import {
   accept,
   award,
@@ -16,29 +16,6 @@ import {
 
 const proof = new Uint8Array([7, 7, 7])
 const asked = { ...terms, idempotencyKey: 'story' }
-
-/**
- * Lets `writes` writes through; from the next one on nothing reaches the disk, as after kill -9.
- */
-function crashAfter(writes: number) {
-  let left = writes
-  const crashed = Promise.withResolvers<false>()
-  const gate =
-    <A extends unknown[]>(write: (...args: A) => Promise<void>) =>
-    (...args: A): Promise<void> => {
-      if (left-- > 0) return write(...args)
-      crashed.resolve(false)
-      return new Promise(() => undefined)
-    }
-  const around = (store: Store): Store => ({
-    ...store,
-    put: gate(store.put),
-    putJson: gate(store.putJson),
-    batch: gate(store.batch),
-    del: gate(store.del),
-  })
-  return { around, crashed: crashed.promise }
-}
 
 /** One wanted proof from asking to receipt. */
 async function story(own: OwnMarket, clock: TestClock): Promise<void> {

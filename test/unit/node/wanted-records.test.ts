@@ -4,7 +4,7 @@ import { openStore, type Store } from '#node/store'
 import type { WantedRecord } from '#node/wanted-record'
 import { newRequest } from '#node/wanted-record'
 import { WantedRecords } from '#node/wanted-records'
-import type { ProofRequest } from '#protocol/schema'
+import { type ProofRequest, ZERO_WORD } from '#protocol/schema'
 import { hash, temporaryFolder, terms } from '#test/support/own-market'
 
 let folder: string
@@ -31,7 +31,7 @@ const keys = async (): Promise<string[]> => {
 async function begin(records: WantedRecords, n: number): Promise<WantedRecord> {
   const { inputs: _, softDueInMs, dueInMs, ...rest } = terms
   const requestId = hash(`request ${n}`)
-  const times = { openedAt: n, closesAt: n + 400, retryOf: hash('0') }
+  const times = { openedAt: n, closesAt: n + 400, retryOf: hash('0'), bundleId: ZERO_WORD }
   const message = { ...rest, ...times, nonce: BigInt(n) } as unknown as ProofRequest
   const record: WantedRecord = {
     wantedId: `w${n}`,
@@ -44,7 +44,7 @@ async function begin(records: WantedRecords, n: number): Promise<WantedRecord> {
     ...{ endedAt: null, failure: null, delivery: null },
     requests: [newRequest(requestId, message)],
   }
-  await records.begin(record, { requestId, secret: new Uint8Array(32), inputs })
+  await records.begin([{ record, requestId, secret: new Uint8Array(32), inputs }])
   return record
 }
 
@@ -57,7 +57,7 @@ describe('records of wanted proofs', () => {
       ...['wanted-inputs/w1', 'wanted/w1', `own/${requestId}/inputs`, `own/${requestId}/secret`],
     ])
     expect((await WantedRecords.load(store)).get('w1')).toEqual(record)
-    await records.undo(record, requestId)
+    await records.undo([{ record, requestId }])
     expect(await keys()).toEqual([])
     expect(records.all()).toEqual([])
   })

@@ -355,7 +355,7 @@ describe('a node that stops', () => {
     clock.advance(400 + defaultParams.awardGraceMs + defaultParams.holdMs + 1)
     expect(own.market.job(requestId)?.outcome).toBe('void')
     await own.engine.stop()
-    const said = vi.spyOn(own.engine, 'say')
+    const said = vi.spyOn(own.engine, 'sayAll')
     clock.advance(250)
     const left = [`own/${requestId}/inputs`, `own/${requestId}/secret`]
     await expect.poll(() => said.mock.results.length).toBe(1)

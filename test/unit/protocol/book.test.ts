@@ -3,6 +3,7 @@ import { Accounts } from '#protocol/accounts'
 import { JobBook } from '#protocol/book'
 import { type Job, newJob, type Obligation } from '#protocol/job'
 import { defaultParams } from '#protocol/params'
+import type { ProofRequest } from '#protocol/schema'
 import { Standing } from '#protocol/standing'
 import {
   addressOf,
@@ -214,5 +215,33 @@ describe('a start says', () => {
     jobs.recordTurns(of, carol, standing, T0)
     expect(standing.isUnresponsive(alice, T0)).toBe(false)
     expect(standing.isUnresponsive(bob, T0)).toBe(false)
+  })
+})
+
+describe('bundles', () => {
+  const part = (nonce: bigint, bundleIndex: number, changes: Partial<ProofRequest> = {}): Job => {
+    const place = { bundleId: `0x${'b0'.repeat(32)}` as const, bundleIndex, bundleSize: 2 }
+    return newJob(request({ nonce, ...place, ...changes }))
+  }
+
+  test('are found by any of their requests, in order of index, each builder’s for itself', () => {
+    const { book: jobs } = book()
+    const [second, first, other] = [part(1n, 1), part(2n, 0), part(1n, 0, { builder: alice })]
+    for (const each of [second, first, other]) jobs.add(each, T0)
+    expect(jobs.bundle(second.request.message)).toEqual([first, second])
+    expect(jobs.bundle(other.request.message)).toEqual([other])
+    expect(jobs.bundle(job(9n).request.message)).toEqual([])
+    expect(jobs.bundles).toBe(2)
+    for (const { id } of [second, first]) jobs.delete(id)
+    expect([jobs.bundle(first.request.message), jobs.bundles]).toEqual([[], 1])
+  })
+
+  test('are judged once', () => {
+    const { book: jobs } = book()
+    const { message } = part(1n, 0).request
+    expect(jobs.isFirstJudgement(message)).toBe(false)
+    jobs.add(part(1n, 0), T0)
+    expect([1, 2].map(() => jobs.isFirstJudgement(message))).toEqual([true, false])
+    expect(jobs.isFirstJudgement(job(9n).request.message)).toBe(false)
   })
 })

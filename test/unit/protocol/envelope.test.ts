@@ -82,6 +82,19 @@ describe('an envelope', () => {
     const bytes = Buffer.from(sealEnvelope(gossiped('Award')))
     bytes[bytes.length - 1] = 1
     expect(refusalOf(openEnvelope('Award', bytes, separator))).toBe('reject MALFORMED')
+    // Lanes, which no signature on the envelope covers.
+    bytes[bytes.length - 1] = 0
+    bytes[bytes.length - 10] = 1
+    expect(refusalOf(openEnvelope('Award', bytes, separator))).toBe('reject MALFORMED')
+  })
+
+  test('of an award says nothing of its bid’s lanes: whoever opens that learns them', () => {
+    const award = gossiped('Award')
+    if (award.kind !== 'Award') return expect.fail('no award')
+    const { opening } = award
+    expect(sealEnvelope({ ...award, opening: { ...opening, lanes: 3 } })).toEqual(
+      sealEnvelope(award),
+    )
   })
 
   test('[REJECT] MALFORMED: a message is exactly its words, with nothing in their padding, and a signature', () => {

@@ -136,6 +136,41 @@ describe('a bid', () => {
   })
 })
 
+describe('a bundle', () => {
+  const place = { bundleId: `0x${'b0'.repeat(32)}` as const, bundleSize: 2 }
+  const [first, second] = [0, 1].map((bundleIndex) =>
+    request({ nonce: BigInt(bundleIndex + 1), ...place, bundleIndex }),
+  ) as [typeof of, typeof of]
+
+  test('has its awards’ own bids opened like all others: only they tell their lanes', () => {
+    const stage = new Stage()
+    stage.hear(first)
+    const [won, lost] = [bid(first, alice, 1n), bid(first, bob, 2n)]
+    stage.hear(lost.bid)
+    // The winning bid comes with its award.
+    stage.hear(award(first, [won, lost]), CLOSES_AT + 20)
+    const [open] = stage.done('open')
+    expect(open?.bids.map(({ id }) => id)).toEqual([lost.bid.id, won.bid.id])
+    const opening = { ...won.opening, lanes: 3 }
+    const openings = [{ bidId: won.bid.id, opening }]
+    stage.feed({ kind: 'opened', requestId: first.id, openings })
+    expect(stage.market.job(first.id)?.openings.get(won.bid.id)).toEqual(opening)
+  })
+
+  test('is judged once, when no award of it can come any more, and not by its own builder', () => {
+    const hear = (stage: Stage) => {
+      for (const from of [first, second]) stage.hear(from)
+      stage.hear(bid(second, alice).bid)
+      stage.hear(award(first, [bid(first, bob)]), CLOSES_AT + 20)
+      for (const at of [CLOSES_AT + 800, CLOSES_AT + 801, CLOSES_AT + 802])
+        for (const { id } of [first, second]) stage.tick(id, at)
+      return stage.market.standing.builder(builder)
+    }
+    expect(hear(new Stage())).toEqual({ awards: 1, unawarded: 1, omissions: 0 })
+    expect(hear(new Stage({ self: builder }))).toMatchObject({ unawarded: 0 })
+  })
+})
+
 describe('an award', () => {
   test("[IGNORE] DUPLICATE, EQUIVOCATION: the builder's first award of this request", () => {
     const stage = heard('award')

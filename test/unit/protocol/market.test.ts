@@ -240,6 +240,7 @@ const small = { maxJobs: 6, maxHeld: 32, maxBids: 3, maxOpenRequests: 4 }
 /** Every map of a market within its bound. */
 function expectBounded(market: Market): void {
   expect(market.book.size).toBeLessThanOrEqual(small.maxJobs)
+  expect(market.book.bundles).toBeLessThanOrEqual(market.book.size)
   expect(market.heldCount).toBeLessThanOrEqual(small.maxHeld)
   expect(market.auctioneer.auctions.size).toBeLessThanOrEqual(small.maxJobs)
   expect(market.bidder?.pursuits.size ?? 0).toBeLessThanOrEqual(small.maxJobs)
@@ -356,7 +357,8 @@ describe('a market in a storm', () => {
     for (let run = 0; run < 150; run++) {
       const stage = stormy(random, self, proves)
       play(random, all, stage, { steps: 100_000, answered: 1 })
-      expect([stage.market.book.size, stage.market.heldCount]).toEqual([0, 0])
+      const { book, heldCount } = stage.market
+      expect([book.size, book.bundles, heldCount]).toEqual([0, 0, 0])
       expect(stage.market.accounts.sizes).toMatchObject({ bonds: 0, cover: 0 })
     }
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Accounts } from '#protocol/accounts'
-import { newJob } from '#protocol/job'
+import { type Job, newJob } from '#protocol/job'
 import { defaultParams } from '#protocol/params'
 import {
   checkAward,
@@ -107,6 +107,7 @@ describe('a request and its builder', () => {
     all = accounts(neededWei),
     open = 0,
     retried = newJob(request()),
+    bundle: readonly Job[] = [],
   ) =>
     nameOf(
       checkBuilder(
@@ -114,6 +115,7 @@ describe('a request and its builder', () => {
         all,
         open,
         of.message.retryOf === retried.id ? retried : undefined,
+        bundle,
         defaultParams,
       ),
     )
@@ -134,6 +136,29 @@ describe('a request and its builder', () => {
     const busy = accounts(2n * neededWei - 1n)
     busy.cover.set('other', builder, neededWei)
     expect(checked(request(), busy)).toBe('ignore REQUEST_UNCOVERED')
+  })
+
+  test('[IGNORE] REQUEST_BUNDLE: it has an index of its own in its bundle, and size, times and bond of it', () => {
+    const bundle = { bundleId: word, bundleSize: 3 }
+    const first = newJob(request({ ...bundle, bundleIndex: 0 }))
+    const beside = (changes: Partial<ProofRequest> = {}) =>
+      checked(
+        request({ nonce: 2n, ...bundle, bundleIndex: 1, ...changes }),
+        accounts(100n * MILLI),
+        0,
+        undefined,
+        [first],
+      )
+    expect(beside()).toBe('accept')
+    for (const changes of [
+      { bundleIndex: 0 },
+      { bundleSize: 4 },
+      { openedAt: T0 + 1 },
+      { closesAt: CLOSES_AT - 1 },
+      { dueAt: terms().dueAt + 1 },
+      { bondWei: 1n },
+    ])
+      expect([changes, beside(changes)]).toEqual([changes, 'ignore REQUEST_BUNDLE'])
   })
 
   test("[IGNORE] REQUEST_RETRY: what it retries got no bid, was its builder's, and had a lower reserve", () => {

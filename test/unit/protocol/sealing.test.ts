@@ -20,11 +20,15 @@ import { Random } from '#simulations/random'
 import { hexOf } from '#test/support/arbitraries'
 
 const bytesOf = (hex: string): Buffer => Buffer.from(hex.replace(/^0x/, ''), 'hex')
-const anyOpening: fc.Arbitrary<Opening> = fc.record({
-  priceWei: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
-  readyAt: fc.nat({ max: 2 ** 48 - 1 }),
-  salt: hexOf(16),
-})
+const anyOpening: fc.Arbitrary<Opening> = fc.record(
+  {
+    priceWei: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
+    readyAt: fc.nat({ max: 2 ** 48 - 1 }),
+    salt: hexOf(16),
+    lanes: fc.integer({ min: 1, max: 255 }),
+  },
+  { requiredKeys: ['priceWei', 'readyAt', 'salt'] },
+)
 
 /** RFC 9180, appendix A.1.1: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, base mode. */
 const rfc = {
@@ -134,8 +138,8 @@ describe('an opening’s bytes', () => {
       }),
     )
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 38, maxLength: 38 }), (head) => {
-        const bytes = Buffer.concat([head, Buffer.alloc(10)])
+      fc.property(fc.uint8Array({ minLength: 39, maxLength: 39 }), (head) => {
+        const bytes = Buffer.concat([head, Buffer.alloc(9)])
         expect(Buffer.from(encodeOpening(decodeOpening(bytes)!))).toEqual(bytes)
       }),
     )
@@ -145,11 +149,19 @@ describe('an opening’s bytes', () => {
     const bytes = Buffer.from(encodeOpening(opening))
     expect(decodeOpening(bytes.subarray(1))).toBeNull()
     expect(decodeOpening(Buffer.concat([bytes, Buffer.alloc(1)]))).toBeNull()
-    for (let at = 38; at < OPENING_BYTES; at++) {
+    for (let at = 39; at < OPENING_BYTES; at++) {
       const dirty = Buffer.from(bytes)
       dirty[at] = 1
       expect(decodeOpening(dirty)).toBeNull()
     }
+  })
+
+  test('have the lanes behind the salt; without them they are as ever, with ten zeros', () => {
+    const plain = Buffer.from(encodeOpening(opening))
+    expect(plain.subarray(38)).toEqual(Buffer.alloc(10))
+    const lanes = Buffer.from(encodeOpening({ ...opening, lanes: 3 }))
+    expect([lanes[38], lanes.subarray(0, 38)]).toEqual([3, plain.subarray(0, 38)])
+    expect(decodeOpening(lanes)).toEqual({ ...opening, lanes: 3 })
   })
 
   test('never make decoding throw, in 100,000 random strings', () => {

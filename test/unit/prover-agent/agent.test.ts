@@ -82,6 +82,31 @@ describe('an agent bids', () => {
     expect(promises).toEqual([first, first + USUAL, first + 2 * USUAL])
   })
 
+  describe('on the segments of a bundle', () => {
+    const segment = (bundleIndex: number) => ({
+      ...{ bundleId: hashOf('bundle'), bundleIndex, bundleSize: 3 },
+    })
+
+    test('as alternatives: each promised as if its lane were free, with the lanes there are', async () => {
+      const { bids, agent } = await scene({ lanes: 2 })
+      const asked = [0, 1, 2].map((index) => bids(index + 1, segment(index)))
+      const first = CLOSES_AT + 500 + USUAL + 250
+      expect(asked.map((each) => [each?.readyAt, each?.lanes])).toEqual(Array(3).fill([first, 2]))
+      expect(agent.status()).toMatchObject({ jobs: { bid: 2 } })
+      // Both lanes may be taken by the bundle.
+      expect(bids(9)).toMatchObject({ readyAt: first + USUAL })
+      expect(bids(9)?.lanes).toBeUndefined()
+    })
+
+    test('naming fewer lanes when others or the bond take some', async () => {
+      const { bids } = await scene({ lanes: 2 })
+      bids(8)
+      expect(bids(1, segment(0))?.lanes).toBe(1)
+      const poor = await scene({ lanes: 2 })
+      expect(poor.bids(1, { ...segment(0), bondWei: ETHER / 2n + 1n })?.lanes).toBe(1)
+    })
+  })
+
   test('behind a proof that runs late as if it took its worst', async () => {
     const set = await scene()
     const { asked, awarded } = win(set, 1)

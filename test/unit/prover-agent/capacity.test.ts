@@ -4,12 +4,14 @@ import type { ProverDesk } from '#protocol/bidder'
 import { Market } from '#protocol/market'
 import type { ProofRequest } from '#protocol/schema'
 import {
+  besides,
   fitsBeforeDue,
-  freeAt,
   type Held,
   heldJobs,
   keyOf,
   type LaneTimes,
+  lanesFor,
+  lanesFreeAt,
   reservedBondWei,
   timetable,
 } from '#prover-agent/capacity'
@@ -20,6 +22,7 @@ import {
   bid,
   bob,
   CLOSES_AT,
+  DUE_AT,
   MILLI,
   request,
   SOFT_DUE_AT,
@@ -28,6 +31,9 @@ import {
   T0,
   terms,
 } from '#test/support/messages'
+
+/** When the first lane is free. */
+const freeAt = (...of: Parameters<typeof lanesFreeAt>) => lanesFreeAt(...of)[0]
 
 const eager: ProverDesk = {
   quote: () => ({ priceWei: MILLI, readyAt: SOFT_DUE_AT }),
@@ -99,6 +105,49 @@ describe('held jobs', () => {
     expect(held()).toMatchObject([{ stage: 'accepted' }])
     stage.feed({ kind: 'proved', requestId: asked.id, proofHash: asked.id })
     expect(held()).toEqual([])
+  })
+
+  describe('for a bundle', () => {
+    const bundle = (bundleIndex: number, work = 1n) =>
+      request({
+        nonce: BigInt(bundleIndex + 1),
+        ...{ bundleId: `0x${'b0'.repeat(32)}` as const, bundleIndex, bundleSize: 3, work },
+      })
+    /** A prover that has bid for three segments of one bundle, with so many lanes each. */
+    function bundled(lanes: readonly (number | undefined)[]) {
+      const desk: ProverDesk = {
+        quote: ({ request: { bundleIndex } }) => {
+          const own = lanes[bundleIndex]
+          return { ...eager.quote({} as never)!, ...(own === undefined ? {} : { lanes: own }) }
+        },
+        accepts: () => true,
+      }
+      const stage = new Stage({ self: alice, prover: desk })
+      const asked = [bundle(0), bundle(1, 3n), bundle(2, 2n)]
+      for (const each of asked) stage.hear(each)
+      const held = () => heldJobs(stage.market, alice, stage.params, stage.now)
+      return { stage, asked, held }
+    }
+
+    test('bids are alternatives: as many count as its fewest lanes, those with the most work', () => {
+      expect(bundled([undefined, undefined, undefined]).held().length).toBe(1)
+      expect(bundled([2, 2, 2]).held().length).toBe(2)
+      const { held } = bundled([3, 2, 3])
+      expect(held().map(({ request: of }) => of.work)).toEqual([3n, 2n])
+      expect(reservedBondWei(held())).toBe(200n * MILLI)
+      expect(besides(held(), bundle(0).message)).toEqual([])
+      expect(besides(held(), request({ nonce: 9n }).message)).toEqual(held())
+    })
+
+    test('what is won takes a lane from what may still be won', () => {
+      const { stage, asked, held } = bundled([2, 2, 2])
+      stage.hear(award(asked[0]!, [bid(asked[0]!, alice)]), CLOSES_AT + 50)
+      expect(held().map(({ stage: at, request: of }) => [at, of.work])).toEqual([
+        ['won', 1n],
+        ['bid', 3n],
+      ])
+      expect(besides(held(), asked[1]!.message).map(({ stage: at }) => at)).toEqual(['won'])
+    })
   })
 
   test('a restart brings back what was accepted', () => {
@@ -231,4 +280,19 @@ describe('a job fits', () => {
 test('a job is named by builder and nonce', () => {
   const names = [terms(), terms({ nonce: 2n }), terms({ builder: bob })].map(keyOf)
   expect(new Set(names).size).toBe(3)
+})
+
+describe('lanes named in a bid for a bundle', () => {
+  const beginsAt = CLOSES_AT + 500
+  test.each([
+    ['all that are free when a winner begins', [T0, beginsAt], [T0, beginsAt], 9n, 9, 2],
+    ['not those that are free later', [T0, beginsAt + 1], [T0, T0], 9n, 9, 1],
+    ['not those that may be free later', [T0, T0], [T0, beginsAt + 1], 9n, 9, 1],
+    ['those free with the first, when that is later', [DUE_AT, DUE_AT], [DUE_AT, DUE_AT], 9n, 9, 2],
+    ['no more than its bond bears', [T0, T0, T0], [T0, T0, T0], 2n, 9, 2],
+    ['no more than there is room for', [T0, T0, T0], [T0, T0, T0], 9n, 1, 1],
+    ['at least one', [T0], [T0], 0n, 0, 1],
+  ])('are %s', (_, expected, worst, bonds, room, lanes) => {
+    expect(lanesFor(expected, worst, beginsAt, bonds, room)).toBe(lanes)
+  })
 })
