@@ -3,17 +3,17 @@
  * command; `README.md` beside this file has the contract.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MAX_PROOF_BYTES } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
 import { type Backend, BackendError, type BackendErrorCode } from '../backend.ts'
 import type { Ground } from './check-ground.ts'
 import { type CheckJobs, type Terms, UNKNOWN_PROGRAM } from './check-jobs.ts'
 import type { Ending } from './command.ts'
+import { MAX_PROOF_FILE_BYTES } from './job-file.ts'
 
 /** What a backend must do, by the number under which the check names it. */
 export const rules = {
   B1: 'answers a valid job with a proof, before its deadline',
-  B2: `exit status 0 means a proof.bin: one plain file of 1 to ${MAX_PROOF_BYTES} bytes`,
+  B2: `exit status 0 means a proof.bin: one plain file of 1 to ${MAX_PROOF_FILE_BYTES} bytes`,
   B3: 'the proof verifies, and pays the payee of the job',
   B4: 'two payees get two proofs, each good for its own payee alone',
   B5: 'exit status 2, and no other, for a program it does not know',

@@ -3,10 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MAX_PROOF_BYTES } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
 import { type Backend, BackendError, type ProofJob, withinDeadline } from '../backend.ts'
-import { exitCodes, jobFiles, writeJob } from './job-file.ts'
+import { exitCodes, jobFiles, MAX_PROOF_FILE_BYTES, writeJob } from './job-file.ts'
 
 /** How a program ended, for whoever wants to know more than that there is no proof. */
 export type Ending = {
@@ -62,14 +61,14 @@ export function createCommandBackend(options: CommandOptions): Backend {
       await writeJob(directory, job)
       const { status, wasKilled, tail } = await execute(options, directory, stop)
       const path = join(directory, jobFiles.proof)
-      const found = await look(path, MAX_PROOF_BYTES)
+      const found = await look(path, MAX_PROOF_FILE_BYTES)
       options.onEnd?.({ status, wasKilled, proof: found })
       if (status !== 0) {
         const code = exitCodes[Number(status)] ?? 'failed'
         throw new BackendError(code, `${name} ended with ${status}: ${tail}`)
       }
       if (found !== 'good') {
-        const wanted = `${jobFiles.proof} of 1 to ${MAX_PROOF_BYTES} bytes`
+        const wanted = `${jobFiles.proof} of 1 to ${MAX_PROOF_FILE_BYTES} bytes`
         throw new BackendError('failed', `${name} left no ${wanted}: it is ${found}`)
       }
       const proof = await readFile(path)

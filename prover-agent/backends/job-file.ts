@@ -4,11 +4,18 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MAX_PROOF_BYTES } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
 import type { BackendErrorCode, ProofJob } from '../backend.ts'
 
 /** Of `job.json`. Another one is another contract. */
 export const JOB_VERSION = 2
+
+/**
+ * Longest `proof.bin` that is read: the longest of our own proofs, or a payee and the longest proof
+ * that `WrappedVerifier.sol` looks at.
+ */
+export const MAX_PROOF_FILE_BYTES = Math.max(MAX_PROOF_BYTES, 20 + 16_384)
 
 /** What the files are called. */
 export const jobFiles = {
