@@ -97,18 +97,28 @@ async function check(options: Options): Promise<readonly Finding[]> {
   const { backend, command, timeoutMs, graceMs } = options
   const jobs = await jobsFor(options)
   const ground = backend === undefined ? await createGround(options) : null
-  const create: Subject['create'] = (programIds, onEnd) =>
-    ground === null
-      ? createSnarkjsBackend({ shapes: shapeNames })
-      : createCommandBackend({
-          name: command[0]!,
-          argv: command as readonly [string, ...string[]],
-          programIds,
-          graceMs,
-          directory: ground.jobs,
-          environment: ground.environment,
-          onEnd,
-        })
+  const create: Subject['create'] = (programIds, onEnd) => {
+    const made =
+      ground === null
+        ? createSnarkjsBackend({ shapes: shapeNames })
+        : createCommandBackend({
+            name: command[0]!,
+            argv: command as readonly [string, ...string[]],
+            programIds,
+            graceMs,
+            directory: ground.jobs,
+            environment: ground.environment,
+            onEnd,
+          })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, async () => {
+        await made.close()
+        await ground?.remove()
+        process.exit(2)
+      })
+    }
+    return made
+  }
   try {
     return await checkBackend({ create, ground, jobs, timeoutMs, graceMs })
   } finally {
