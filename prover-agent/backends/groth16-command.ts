@@ -100,7 +100,7 @@ async function prove(template: readonly string[], lines: readonly string[]): Pro
   if (name === null) {
     throw new Refusal(exitStatus('unsupported'), `there is no circuit of ${job.programId}`)
   }
-  const statement = prepareStatement(job.inputs, job, job.payee, shapes[name])
+  const statement = prepareStatement(job.inputs, job.verifier, job.payee, shapes[name])
   if (statement === null) {
     throw new Refusal(exitStatus('invalid-input'), `the inputs do not fit the circuit ${name}`)
   }

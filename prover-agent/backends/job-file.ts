@@ -9,7 +9,7 @@ import type { Address, Hex } from '#protocol/schema'
 import type { BackendErrorCode, ProofJob } from '../backend.ts'
 
 /** Of `job.json`. Another one is another contract. */
-export const JOB_VERSION = 2
+export const JOB_VERSION = 3
 
 /**
  * Longest `proof.bin` that is read: the longest of our own proofs, or a payee and the longest proof

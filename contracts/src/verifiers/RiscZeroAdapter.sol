@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IRiscZeroVerifier} from "../interfaces/IRiscZeroVerifier.sol";
-import {IVerifier} from "../interfaces/IVerifier.sol";
+import {IPayeeVerifier, IVerifier} from "../interfaces/IVerifier.sol";
 import {WrappedVerifier} from "./WrappedVerifier.sol";
 
 /// @dev Asks RISC Zero's verifier or router about one image. It is told the journal by its SHA-256:
@@ -37,7 +37,7 @@ contract RiscZeroAdapter is RiscZeroQuestion {
 /// @title Verifier of RISC Zero proofs that name their payee
 /// @notice The guest commits to the public inputs hash and the payee, 52 bytes. A proof is
 /// `payee(20) ‖ seal`.
-contract RiscZeroPayeeAdapter is RiscZeroQuestion {
+contract RiscZeroPayeeAdapter is RiscZeroQuestion, IPayeeVerifier {
     /// @param imageId Digest of the guest's memory image; our program id.
     constructor(IRiscZeroVerifier verifier, bytes32 imageId)
         WrappedVerifier(address(verifier), imageId)
@@ -48,7 +48,8 @@ contract RiscZeroPayeeAdapter is RiscZeroQuestion {
         return _verifyHashAndPayee(proof, publicInputsHash);
     }
 
-    /// @notice The address the proof is bound to. Reverts for fewer bytes than an address has.
+    /// @inheritdoc IPayeeVerifier
+    /// @dev Reverts for fewer bytes than an address has.
     function payeeOf(bytes calldata proof, bytes32) external pure returns (address) {
         return address(bytes20(proof[:PAYEE_BYTES]));
     }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {ISP1Verifier} from "../interfaces/ISP1Verifier.sol";
-import {IVerifier} from "../interfaces/IVerifier.sol";
+import {IPayeeVerifier, IVerifier} from "../interfaces/IVerifier.sol";
 import {WrappedVerifier} from "./WrappedVerifier.sol";
 
 /// @dev Asks SP1's verifier or gateway about one program. The public values are the bytes the guest
@@ -36,7 +36,7 @@ contract SP1Adapter is SP1Question {
 /// @title Verifier of SP1 proofs that name their payee
 /// @notice The guest commits to the public inputs hash and the payee, 52 bytes. A proof is
 /// `payee(20) ‖ SP1's own proof`.
-contract SP1PayeeAdapter is SP1Question {
+contract SP1PayeeAdapter is SP1Question, IPayeeVerifier {
     /// @param programVKey The guest's key as SP1 prints it (`vk.bytes32()`); our program id.
     constructor(ISP1Verifier verifier, bytes32 programVKey)
         WrappedVerifier(address(verifier), programVKey)
@@ -47,7 +47,8 @@ contract SP1PayeeAdapter is SP1Question {
         return _verifyHashAndPayee(proof, publicInputsHash);
     }
 
-    /// @notice The address the proof is bound to. Reverts for fewer bytes than an address has.
+    /// @inheritdoc IPayeeVerifier
+    /// @dev Reverts for fewer bytes than an address has.
     function payeeOf(bytes calldata proof, bytes32) external pure returns (address) {
         return address(bytes20(proof[:PAYEE_BYTES]));
     }

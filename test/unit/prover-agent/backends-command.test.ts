@@ -88,7 +88,7 @@ describe('the command backend', () => {
     const asked = job()
     const found = JSON.parse(Buffer.from(await backend.prove(asked, never)).toString())
     expect(found.job).toEqual({
-      version: 2,
+      version: 3,
       verifier: program.verifier,
       programId,
       payee,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { decodeProof } from '#protocol/proof'
+import { decodeSegmentProof } from '#protocol/proof'
 import type { Address } from '#protocol/schema'
 import {
   type CheckJobs,
@@ -78,7 +78,7 @@ describe('the command around a Groth16 prover', () => {
     const { zkey } = shapeFiles('tiny')
     const names = `--witness witness.wtns --zkey ${zkey} --proof proof.json --public public.json`
     expect(await readFile(join(folder, 'lines'), 'utf8')).toBe(`prove ${names}\nexit\n`)
-    const proof = decodeProof(await proofFile())
+    const proof = decodeSegmentProof(await proofFile())
     expect(proof).toMatchObject({ payee, a: [1n, 2n], b: [4n, 3n, 6n, 5n], c: [7n, 8n] })
   })
 
