@@ -65,7 +65,8 @@ export function createCommandBackend(options: CommandOptions): Backend {
       options.onEnd?.({ status, wasKilled, proof: found })
       if (status !== 0) {
         const code = exitCodes[Number(status)] ?? 'failed'
-        throw new BackendError(code, `${name} ended with ${status}: ${tail}`)
+        const words = tail === '' ? '' : `: ${tail}`
+        throw new BackendError(code, `${name} ended with ${status}${words}`)
       }
       if (found !== 'good') {
         const wanted = `${jobFiles.proof} of 1 to ${MAX_PROOF_FILE_BYTES} bytes`
