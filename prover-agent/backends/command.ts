@@ -1,17 +1,23 @@
 /** Proves with any external program, by the contract in `README.md` beside this file. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { lstat, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MAX_PROOF_BYTES } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
-import {
-  type Backend,
-  BackendError,
-  type BackendErrorCode,
-  type ProofJob,
-  withinDeadline,
-} from '../backend.ts'
+import { type Backend, BackendError, type ProofJob, withinDeadline } from '../backend.ts'
+import { exitCodes, jobFiles, MAX_PROOF_FILE_BYTES, writeJob } from './job-file.ts'
+
+/** How a program ended, for whoever wants to know more than that there is no proof. */
+export type Ending = {
+  /** Its exit status, or the signal that ended it. */
+  readonly status: number | NodeJS.Signals
+  /** It was still there when the grace after SIGTERM was over. */
+  readonly wasKilled: boolean
+  /** What lies at `proof.bin`. */
+  readonly proof: FoundFile
+}
+
+type FoundFile = 'good' | 'missing' | 'empty' | 'too long' | 'not a plain file'
 
 export type CommandOptions = {
   /** For logs and metrics. */
@@ -32,6 +38,8 @@ export type CommandOptions = {
   readonly environment?: Readonly<Record<string, string | undefined>>
   /** Told what the program writes to `meta.json`, once its proof is there. */
   readonly onMeta?: (meta: Readonly<Record<string, unknown>>) => void
+  /** Told how each program ended that was started. */
+  readonly onEnd?: (ending: Ending) => void
 }
 
 const DEFAULT_GRACE_MS = 2_000
@@ -42,13 +50,6 @@ const OUTPUT_TAIL_CHARACTERS = 2_000
 /** How long a process that left the program's group may hold its pipes before they are dropped. */
 const OUTPUT_WAIT_MS = 500
 
-/** Exit status → why there is no proof; any other is `failed`. 75 is EX_TEMPFAIL of sysexits.h. */
-const exitCodes: Readonly<Record<number, BackendErrorCode>> = {
-  2: 'unsupported',
-  3: 'invalid-input',
-  75: 'retry',
-}
-
 export function createCommandBackend(options: CommandOptions): Backend {
   const { name, programIds, lanes = 1 } = options
   const closing = new AbortController()
@@ -58,14 +59,20 @@ export function createCommandBackend(options: CommandOptions): Backend {
     const directory = await mkdtemp(join(options.directory ?? tmpdir(), 'proofwire-'))
     try {
       await writeJob(directory, job)
-      await execute(options, directory, stop)
-      const proof = await readBounded(join(directory, 'proof.bin'), MAX_PROOF_BYTES)
-      if (proof === null) {
-        throw new BackendError(
-          'failed',
-          `${name} left no proof.bin of 1 to ${MAX_PROOF_BYTES} bytes`,
-        )
+      const { status, wasKilled, tail } = await execute(options, directory, stop)
+      const path = join(directory, jobFiles.proof)
+      const found = await look(path, MAX_PROOF_FILE_BYTES)
+      options.onEnd?.({ status, wasKilled, proof: found })
+      if (status !== 0) {
+        const code = exitCodes[Number(status)] ?? 'failed'
+        const words = tail === '' ? '' : `: ${tail}`
+        throw new BackendError(code, `${name} ended with ${status}${words}`)
       }
+      if (found !== 'good') {
+        const wanted = `${jobFiles.proof} of 1 to ${MAX_PROOF_FILE_BYTES} bytes`
+        throw new BackendError('failed', `${name} left no ${wanted}: it is ${found}`)
+      }
+      const proof = await readFile(path)
       await reportMeta(directory, options)
       return proof
     } finally {
@@ -99,16 +106,18 @@ export function createCommandBackend(options: CommandOptions): Backend {
   }
 }
 
-async function writeJob(directory: string, { inputs, ...terms }: ProofJob) {
-  const { verifier, programId, payee, deadlineAt } = terms
-  const job = { version: 2, verifier, programId, payee, deadlineAt, inputs: 'inputs.bin' }
-  await writeFile(join(directory, 'inputs.bin'), inputs)
-  await writeFile(join(directory, 'job.json'), `${JSON.stringify(job, null, 2)}\n`)
+type Ended = Pick<Ending, 'status' | 'wasKilled'> & {
+  /** The end of its output. */
+  readonly tail: string
 }
 
-/** Runs the program to its end. Throws a BackendError unless it exits with 0. */
-async function execute(options: CommandOptions, directory: string, stop: AbortSignal) {
-  const { name, argv, graceMs = DEFAULT_GRACE_MS, environment = ownEnvironment() } = options
+/** Runs the program to its end. */
+async function execute(
+  options: CommandOptions,
+  directory: string,
+  stop: AbortSignal,
+): Promise<Ended> {
+  const { argv, graceMs = DEFAULT_GRACE_MS, environment = ownEnvironment() } = options
   const [program, ...args] = argv
   const child = spawn(program, args, {
     cwd: directory,
@@ -125,17 +134,18 @@ async function execute(options: CommandOptions, directory: string, stop: AbortSi
   child.stderr.setEncoding('utf8').on('data', keep)
 
   let killTimer: NodeJS.Timeout | undefined
+  let wasKilled = false
   const cancel = () => {
     sendSignal(child, 'SIGTERM')
-    killTimer = setTimeout(() => sendSignal(child, 'SIGKILL'), graceMs)
+    killTimer = setTimeout(() => {
+      wasKilled = child.exitCode === null && child.signalCode === null
+      sendSignal(child, 'SIGKILL')
+    }, graceMs)
   }
   stop.addEventListener('abort', cancel, { once: true })
   if (stop.aborted) cancel()
   try {
-    const status = await exitOf(child)
-    if (status === 0) return
-    const code = exitCodes[Number(status)] ?? 'failed'
-    throw new BackendError(code, `${name} ended with ${status}: ${tail.trim()}`)
+    return { status: await exitOf(child), wasKilled, tail: tail.trim() }
   } finally {
     stop.removeEventListener('abort', cancel)
     clearTimeout(killTimer)
@@ -171,19 +181,21 @@ function sendSignal(child: ChildProcess, name: NodeJS.Signals): void {
   }
 }
 
-/** A file's bytes, or null if it is missing, empty, longer than the bound, or no plain file. */
-async function readBounded(path: string, maxBytes: number): Promise<Uint8Array | null> {
+/** Whether a program left what it should at a path. */
+async function look(path: string, maxBytes: number): Promise<FoundFile> {
   const found = await lstat(path).catch(() => null)
-  if (!found?.isFile() || found.size === 0 || found.size > maxBytes) return null
-  return readFile(path)
+  if (found === null) return 'missing'
+  if (!found.isFile()) return 'not a plain file'
+  if (found.size === 0) return 'empty'
+  return found.size > maxBytes ? 'too long' : 'good'
 }
 
 /** Unreadable meta is no reason to lose a proof. */
 async function reportMeta(directory: string, { onMeta }: CommandOptions): Promise<void> {
-  const bytes = await readBounded(join(directory, 'meta.json'), MAX_META_BYTES)
-  if (bytes === null || onMeta === undefined) return
+  const path = join(directory, jobFiles.meta)
+  if (onMeta === undefined || (await look(path, MAX_META_BYTES)) !== 'good') return
   try {
-    const meta: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    const meta: unknown = JSON.parse(await readFile(path, 'utf8'))
     if (typeof meta === 'object' && meta !== null) onMeta(meta as Record<string, unknown>)
   } catch {
     // Not JSON.
@@ -191,5 +203,5 @@ async function reportMeta(directory: string, { onMeta }: CommandOptions): Promis
 }
 
 /** Our environment without our own settings, which may hold a password. */
-const ownEnvironment = () =>
+export const ownEnvironment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('PROOFWIRE_')))

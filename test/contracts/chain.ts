@@ -53,7 +53,7 @@ type Compiled = { readonly abi: Abi; readonly bytecode: Hex }
 const compiledFiles = new Map<string, Promise<Compiled>>()
 
 /** What one file compiles to, once. */
-function compiled(file: string): Promise<Compiled> {
+export function compiled(file: string): Promise<Compiled> {
   const known = compiledFiles.get(file) ?? compile(file)
   compiledFiles.set(file, known)
   return known

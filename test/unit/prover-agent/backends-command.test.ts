@@ -7,9 +7,9 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createVerifier } from '#node/verifier'
-import { MAX_PROOF_BYTES } from '#protocol/proof'
 import type { ProofJob } from '#prover-agent/backend'
 import { type CommandOptions, createCommandBackend } from '#prover-agent/backends/command'
+import { MAX_PROOF_FILE_BYTES } from '#prover-agent/backends/job-file'
 import { buildShape } from '#prover-agent/circuits/build'
 import { loadVerificationKey, shapes } from '#prover-agent/circuits/shapes'
 import { payee, program, sample } from '#test/support/ledger-sample'
@@ -88,7 +88,7 @@ describe('the command backend', () => {
     const asked = job()
     const found = JSON.parse(Buffer.from(await backend.prove(asked, never)).toString())
     expect(found.job).toEqual({
-      version: 2,
+      version: 3,
       verifier: program.verifier,
       programId,
       payee,
@@ -137,7 +137,7 @@ describe('the command backend', () => {
 
   test('refuses a proof longer than any, an empty one, and one that is not a file', async () => {
     for (const script of [
-      `fs.writeFileSync('proof.bin', Buffer.alloc(${MAX_PROOF_BYTES + 1}))`,
+      `fs.writeFileSync('proof.bin', Buffer.alloc(${MAX_PROOF_FILE_BYTES + 1}))`,
       `fs.writeFileSync('proof.bin', '')`,
       `fs.mkdirSync('proof.bin')`,
       `fs.symlinkSync('/etc/hostname', 'proof.bin')`,

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ISP1Verifier} from "../../contracts/src/interfaces/ISP1Verifier.sol";
+import {SP1Adapter, SP1PayeeAdapter} from "../../contracts/src/verifiers/SP1Adapter.sol";
+import {WrappedVerifier} from "../../contracts/src/verifiers/WrappedVerifier.sol";
+import {Base} from "./Base.sol";
+import {HostileVerifier, KnowingVerifier} from "./WrappedVerifiers.sol";
+
+/// @notice A verifier that behaves as SP1's, and ones that do not.
+contract SP1AdapterTest is Base {
+    bytes32 private constant VKEY = keccak256("vkey");
+
+    KnowingVerifier private known;
+    SP1Adapter private adapter;
+    SP1PayeeAdapter private bound_;
+
+    function setUp() public {
+        known = new KnowingVerifier();
+        adapter = new SP1Adapter(ISP1Verifier(address(known)), VKEY);
+        bound_ = new SP1PayeeAdapter(ISP1Verifier(address(known)), VKEY);
+    }
+
+    function testProgramIdIsTheVerificationKey() public view {
+        eq(adapter.programId(), VKEY);
+        eq(bound_.programId(), VKEY);
+        eq(adapter.wrapped(), address(known));
+    }
+
+    function testProofOfTheHashIsGood(bytes32 hash) public view {
+        eq(adapter.verify(_proof(hash), hash), true);
+    }
+
+    function testProofIsForOneHash(bytes32 hash, bytes32 other) public view {
+        vm.assume(hash != other);
+        eq(adapter.verify(_proof(hash), other), false);
+    }
+
+    function testProofIsForOneProgram(bytes32 hash, bytes32 program) public {
+        vm.assume(program != VKEY);
+        SP1Adapter other = new SP1Adapter(ISP1Verifier(address(known)), program);
+        eq(other.verify(_proof(hash), hash), false);
+    }
+
+    function testPayeeIsPartOfWhatIsProven(bytes32 hash, address payee) public view {
+        bytes memory proof = _proof(hash, payee);
+        eq(bound_.verify(proof, hash), true);
+        eq(bound_.payeeOf(proof, hash), payee);
+    }
+
+    function testCopyWithAnotherPayeeIsNone(bytes32 hash, address payee, address thief)
+        public
+        view
+    {
+        vm.assume(payee != thief);
+        bytes memory proof = _proof(hash, payee);
+        bytes20 named = bytes20(thief);
+        for (uint256 i = 0; i < 20; i++) {
+            proof[i] = named[i];
+        }
+        eq(bound_.payeeOf(proof, hash), thief);
+        eq(bound_.verify(proof, hash), false);
+    }
+
+    /// A proof of one kind is none of the other: the guest says which it is.
+    function testKindsOfProofDoNotMix(bytes32 hash, address payee) public view {
+        eq(bound_.verify(_proof(hash), hash), false);
+        eq(bound_.verify(abi.encodePacked(payee, _proof(hash)), hash), false);
+        eq(adapter.verify(_proof(hash, payee), hash), false);
+    }
+
+    function testFlippedBitSpoilsTheProof(bytes32 hash, address payee, uint256 place, uint8 bit)
+        public
+        view
+    {
+        bytes memory proof = _proof(hash, payee);
+        place = bound(place, 0, proof.length - 1);
+        proof[place] = bytes1(uint8(proof[place]) ^ uint8(1 << (bit % 8)));
+        eq(bound_.verify(proof, hash), false);
+        proof = _proof(hash);
+        place = place % proof.length;
+        proof[place] = bytes1(uint8(proof[place]) ^ uint8(1 << (bit % 8)));
+        eq(adapter.verify(proof, hash), false);
+    }
+
+    function testRubbishIsFalse(bytes calldata rubbish, bytes32 hash) public view {
+        eq(adapter.verify(rubbish, hash), false);
+        eq(bound_.verify(rubbish, hash), false);
+    }
+
+    function testEmptyAndOverlongProofsAreNotAsked() public {
+        HostileVerifier hostile = new HostileVerifier();
+        (SP1Adapter plain, SP1PayeeAdapter paying) = _over(address(hostile));
+        hostile.become(HostileVerifier.Way.Stop);
+        eq(plain.verify("", 0), false);
+        eq(paying.verify(new bytes(20), 0), false);
+        eq(plain.verify(new bytes(16_384), 0), true);
+        eq(plain.verify(new bytes(16_385), 0), false);
+        eq(paying.verify(new bytes(20 + 16_385), 0), false);
+    }
+
+    /// Silence is the only yes there is. The first way, silence, shows that the test would notice.
+    function testWhateverElseTheVerifierDoesIsNo() public {
+        HostileVerifier hostile = new HostileVerifier();
+        (SP1Adapter plain, SP1PayeeAdapter paying) = _over(address(hostile));
+        for (uint8 i = 0; i <= uint8(type(HostileVerifier.Way).max); i++) {
+            HostileVerifier.Way way = HostileVerifier.Way(i);
+            hostile.become(way);
+            bool yes = way == HostileVerifier.Way.Stop || way == HostileVerifier.Way.Work;
+            uint256 before = gasleft();
+            eq(plain.verify(new bytes(260), 0), yes);
+            eq(paying.verify(new bytes(280), 0), yes);
+            require(before - gasleft() < 2_200_000, "a hostile verifier costs too much");
+        }
+    }
+
+    function testVerifierWithoutCodeIsNone(address empty) public {
+        vm.assume(empty.code.length == 0 && uint160(empty) > 0xffff);
+        vm.expectRevert(abi.encodeWithSelector(WrappedVerifier.NotAVerifier.selector, empty));
+        new SP1Adapter(ISP1Verifier(empty), VKEY);
+    }
+
+    /// What a call to nothing returns looks like a yes.
+    function testVerifierThatLostItsCodeSaysNothing() public {
+        HostileVerifier hostile = new HostileVerifier();
+        (SP1Adapter plain, SP1PayeeAdapter paying) = _over(address(hostile));
+        hostile.become(HostileVerifier.Way.Stop);
+        vm.etch(address(hostile), "");
+        eq(plain.verify(new bytes(260), 0), false);
+        eq(paying.verify(new bytes(280), 0), false);
+    }
+
+    function testVerifierThatTakesAnEmptyProofIsNone() public {
+        HostileVerifier hostile = new HostileVerifier();
+        hostile.become(HostileVerifier.Way.Stop);
+        bytes memory reason =
+            abi.encodeWithSelector(WrappedVerifier.NotAVerifier.selector, address(hostile));
+        vm.expectRevert(reason);
+        new SP1PayeeAdapter(ISP1Verifier(address(hostile)), VKEY);
+    }
+
+    /// A caller must not be able to make a good proof look bad.
+    function testTooLittleGasIsNoAnswer(uint256 gas_) public {
+        HostileVerifier hostile = new HostileVerifier();
+        (SP1Adapter plain,) = _over(address(hostile));
+        hostile.become(HostileVerifier.Way.Work);
+        gas_ = bound(gas_, 20_000, 1_200_000);
+        try plain.verify{gas: gas_}(new bytes(260), 0) returns (bool valid) {
+            eq(valid, true);
+        } catch {}
+    }
+
+    function testNoPayeeInTooFewBytes() public {
+        vm.expectRevert();
+        bound_.payeeOf(new bytes(19), 0);
+        eq(bound_.verify(new bytes(19), 0), false);
+    }
+
+    function _over(address wrapped) private returns (SP1Adapter, SP1PayeeAdapter) {
+        ISP1Verifier verifier = ISP1Verifier(wrapped);
+        return (new SP1Adapter(verifier, VKEY), new SP1PayeeAdapter(verifier, VKEY));
+    }
+
+    function _proof(bytes32 hash) private view returns (bytes memory) {
+        return known.proofOf(VKEY, sha256(abi.encodePacked(hash)));
+    }
+
+    function _proof(bytes32 hash, address payee) private view returns (bytes memory) {
+        bytes memory seal = known.proofOf(VKEY, sha256(abi.encodePacked(hash, payee)));
+        return abi.encodePacked(payee, seal);
+    }
+}
