@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The folder a ceremony ends with, which deployment takes and provers prove with. */
-import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 import { whyInsecure } from '#protocol/development-key'
 import {
   type G1,
@@ -107,7 +108,8 @@ export async function writeKeyFolder(
   run: Run,
 ): Promise<{ readonly key: CeremonyKey; readonly meta: CeremonyMeta }> {
   await refuseExisting(folder)
-  const aside = await mkdtemp(`${folder}-`)
+  const aside = `${resolve(folder)}.${randomBytes(4).toString('hex')}.tmp`
+  await mkdir(aside)
   const inside = (file: string) => join(aside, file)
   try {
     await copyFile(path, inside(FILES.key))
@@ -135,7 +137,7 @@ export async function writeKeyFolder(
 async function describe(
   key: CeremonyKey,
   json: unknown,
-  { ptau }: Origin,
+  { ptau, pin }: Origin,
   { shape, wasm }: Contents,
   inside: (file: string) => string,
 ): Promise<CeremonyMeta> {
@@ -145,6 +147,11 @@ async function describe(
   const hashes: Record<string, string> = {}
   for (const file of files) hashes[file] = await hashFile(inside(file), 'sha256')
   const { power } = await readPhaseOne(ptau)
+  const blake2b512 = await hashFile(ptau, 'blake2b512')
+  const sha256 = await hashFile(ptau, 'sha256')
+  if (pin.hex !== { blake2b512, sha256 }[pin.algorithm]) {
+    throw new CeremonyError(`${ptau} changed while the key was verified. Verify again.`)
+  }
   return {
     insecure: false,
     note: NOTE,
@@ -152,11 +159,7 @@ async function describe(
     programId: programId(parsed),
     sha256: hashes,
     ceremony: {
-      phaseOne: {
-        power,
-        blake2b512: await hashFile(ptau, 'blake2b512'),
-        sha256: await hashFile(ptau, 'sha256'),
-      },
+      phaseOne: { power, blake2b512, sha256 },
       circuitHash: key.circuitHash,
       contributions: key.contributions.map(stepOf),
     },
@@ -208,7 +211,7 @@ async function whyMixed(folder: string, meta: Partial<CeremonyMeta> | null) {
   const hashes = typeof named === 'object' && named !== null ? Object.entries(named) : []
   if (!hashes.some(([file]) => file === VERIFICATION_KEY)) return 'its meta.json names no files'
   for (const [file, sha256] of hashes) {
-    const isPlain = basename(file) === file && dirname(file) === '.'
+    const isPlain = basename(file) === file
     const found = isPlain && (await hashFile(join(folder, file), 'sha256').catch(() => 'missing'))
     if (found !== sha256) return `its ${file} is not the file that its meta.json names`
   }
