@@ -201,29 +201,24 @@ export const readCircuit = (path: string): Promise<Circuit> =>
 
 export type PhaseOne = {
   readonly power: number
-  readonly contributionCount: number
+  /** Whether it holds its powers as Lagrange polynomials too, which phase 2 starts from. */
+  readonly isPrepared: boolean
   readonly alpha: G1
   readonly beta: G2
 }
 
-/** What `powersoftau prepare phase2` adds: all powers as Lagrange polynomials. */
+/** What `powersoftau prepare phase2` adds. */
 const PREPARED_SECTIONS = [12, 13, 14, 15]
 
-/** @throws CeremonyError when it is no phase-1 file over BN254, or not prepared for phase 2. */
+/** @throws CeremonyError when it is no phase-1 file over BN254. */
 export const readPhaseOne = (path: string): Promise<PhaseOne> =>
   withFile(path, 'ptau', async (file) => {
     const cursor = new Cursor(file, await file.read(1))
     cursor.prime(COORDINATE_ORDER)
     const power = cursor.u32()
-    if (!PREPARED_SECTIONS.every((type) => file.has(type))) {
-      file.fail(
-        'is not prepared for phase 2; take the prepared one (often named …_final.ptau), ' +
-          'or run: snarkjs powersoftau prepare phase2',
-      )
-    }
     return {
       power,
-      contributionCount: (await file.read(7, 4)).readUInt32LE(),
+      isPrepared: PREPARED_SECTIONS.every((type) => file.has(type)),
       alpha: new Cursor(file, await file.read(4, 64)).g1(),
       beta: new Cursor(file, await file.read(6, 128)).g2(),
     }

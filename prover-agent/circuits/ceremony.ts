@@ -150,16 +150,7 @@ export type Origin = { readonly r1cs: string; readonly ptau: string; readonly pi
 async function checkOrigin({ r1cs, ptau, pin }: Origin, run: Run) {
   const circuit = await readCircuit(r1cs)
   const phaseOne = await readPhaseOne(ptau)
-  if (phaseOne.power < circuit.power) {
-    const { constraintCount, power } = circuit
-    throw new CeremonyError(
-      `${ptau} has the power ${phaseOne.power}; a circuit of ${constraintCount} constraints ` +
-        `needs ${power} or more.`,
-    )
-  }
-  if (phaseOne.contributionCount === 0) {
-    throw new CeremonyError(`${ptau} has no contribution: its secrets are the number 1.`)
-  }
+  refuseUnfit(ptau, circuit, phaseOne)
   const found = await timed(`hashing ${ptau}`, run, () => hashFile(ptau, pin.algorithm, run.signal))
   if (found !== pin.hex) {
     throw new CeremonyError(
@@ -168,6 +159,26 @@ async function checkOrigin({ r1cs, ptau, pin }: Origin, run: Run) {
     )
   }
   return { circuit, phaseOne }
+}
+
+function refuseUnfit(ptau: string, circuit: Circuit, phaseOne: PhaseOne): void {
+  const { power, isPrepared, alpha, beta } = phaseOne
+  const made = { alpha, beta, delta: beta }
+  if (isUncontributedKey(made) || isDevelopmentKey(made)) {
+    throw new CeremonyError(`${ptau} is from no ceremony: its secrets are known to everybody.`)
+  }
+  if (power < circuit.power) {
+    throw new CeremonyError(
+      `${ptau} has the power ${power}; a circuit of ${circuit.constraintCount} constraints ` +
+        `needs ${circuit.power} or more.`,
+    )
+  }
+  if (!isPrepared) {
+    throw new CeremonyError(
+      `${ptau} is not prepared for phase 2. Take the prepared one (often named …_final.ptau), ` +
+        'or run: snarkjs powersoftau prepare phase2.',
+    )
+  }
 }
 
 /** @throws CeremonyError with snarkjs's reason. */

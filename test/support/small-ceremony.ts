@@ -61,7 +61,9 @@ const withHashes = async (path: string): Promise<PhaseOneFile> => {
   return { path, blake2b: hash('blake2b512'), sha256: hash('sha256') }
 }
 
-/** A phase-1 file of 2^power with one contribution: as it is, and prepared for phase 2. */
+/**
+ * Phase-1 files of 2^power: without a contribution, with one, and with it prepared for phase 2.
+ */
 export async function makePhaseOne(folder: string, power: number, entropy: string) {
   const [fresh, raw, prepared] = ['fresh', 'raw', 'prepared'].map((stage) =>
     join(folder, `${power}-${entropy}-${stage}.ptau`),
@@ -69,7 +71,11 @@ export async function makePhaseOne(folder: string, power: number, entropy: strin
   await snarkjs('powersoftau', 'new', 'bn128', String(power), fresh)
   await snarkjs('powersoftau', 'contribute', fresh, raw, `-e=${entropy}`, '--name=test')
   await snarkjs('powersoftau', 'prepare', 'phase2', raw, prepared)
-  return { raw: await withHashes(raw), prepared: await withHashes(prepared) }
+  return {
+    fresh: await withHashes(fresh),
+    raw: await withHashes(raw),
+    prepared: await withHashes(prepared),
+  }
 }
 
 /** Changes one bit of a file. */

@@ -37,6 +37,7 @@ const deployed = at('deployed')
 
 let circuit: { readonly r1cs: string; readonly wasm: string }
 let larger: string
+let fresh: PhaseOneFile
 let unprepared: PhaseOneFile
 let phaseOne: PhaseOneFile
 let other: PhaseOneFile
@@ -95,6 +96,7 @@ beforeAll(async () => {
   ])
   circuit = small
   larger = large.r1cs
+  fresh = one.fresh
   unprepared = one.raw
   phaseOne = one.prepared
   other = two.prepared
@@ -219,8 +221,11 @@ describe('keys show', () => {
 
 describe('keys verify', () => {
   test('says of an unfinished key that it is valid so far, and writes no folder for it', async () => {
-    const fresh = await verify(initial)
-    expect(fresh).toMatchObject({ code: 3, out: expect.stringContaining('nobody has contributed') })
+    const untouched = await verify(initial)
+    expect(untouched).toMatchObject({
+      code: 3,
+      out: expect.stringContaining('nobody has contributed'),
+    })
     const { code, out } = await verify(second)
     expect(code).toBe(3)
     expect(out).toContain('NOT to be used: its last step is no beacon')
@@ -289,6 +294,7 @@ describe('a step', () => {
     for (const [args, reason] of [
       [from(circuit.r1cs, phaseOne, other.sha256), 'is not the pinned phase-1 file'],
       [from(circuit.r1cs, unprepared, unprepared.sha256), 'is not prepared for phase 2'],
+      [from(circuit.r1cs, fresh, fresh.sha256), 'is from no ceremony'],
       [tiny, 'needs 15 or more'],
       [from(phaseOne.path, phaseOne, phaseOne.sha256), 'is no .r1cs file'],
     ] as const) {
