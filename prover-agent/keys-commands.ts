@@ -108,8 +108,10 @@ async function setupCommand(argv: readonly string[], run: Run): Promise<number> 
   const words = readWords(argv, origins)
   if (words.file !== undefined) throw bad(`What is ${words.file}? keys setup takes only flags.`)
   const out = needed(words, 'output')
-  const key = await setUp(await originOf(words, run), out, run)
+  const origin = await originOf(words, run)
+  const key = await setUp(origin, out, run)
   print(`circuit hash  ${key.circuitHash}`)
+  await printFile(origin.r1cs)
   await printFile(out)
   print('INSECURE until somebody contributes. Next: proofwire keys contribute')
   return DONE
