@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, { readonly file: string; readonly does: 
   devnet: { file: 'simulations/devnet/main.ts', does: 'run a whole market on this machine' },
   sim: { file: 'simulations/main.ts', does: 'simulate a market of thousands, from a seed' },
   table: { file: 'node/table.ts', does: 'check an execution table against its commitment' },
+  keys: {
+    file: 'prover-agent/keys.ts',
+    does: 'hold a ceremony for proving keys, tell what a key is',
+  },
 }
 
 const pathOf = (file: string): string => join(import.meta.dirname, file)

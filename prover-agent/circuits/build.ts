@@ -30,8 +30,8 @@ import {
 
 /** What `meta.json` says of a built shape. */
 export type ShapeMeta = {
-  /** The key's trapdoor is public: deployment refuses it except on a development chain. */
-  readonly insecure: true
+  /** Anyone can forge under the key: deployment refuses it except on a development chain. */
+  readonly insecure: boolean
   readonly note: string
   readonly shape: ShapeName
   readonly programId: Hex
