@@ -25,6 +25,7 @@ import {
   http,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
+import { whyInsecure } from '#protocol/development-key'
 import {
   programId as keyId,
   parseVerificationKey,
@@ -161,13 +162,13 @@ export async function deployVerifier(
 /** @throws When it is no key, or one that must not be used on this chain. */
 async function readKey(folder: string, chainId: number): Promise<VerificationKey> {
   const read = async (file: string) => JSON.parse(await readFile(join(folder, file), 'utf8'))
-  const { insecure } = await read('meta.json')
-  if (insecure !== false && !developmentChains.has(chainId)) {
-    const what = `the key in ${folder} is a development key: anyone can forge proofs under it`
-    throw new Error(`${what}. Chain ${chainId} is no development chain; use a ceremony's key.`)
-  }
   const key = parseVerificationKey(await read('verification-key.json'))
   if (key === null) throw new Error(`${folder} has no verification key; build the shape again`)
+  const reason = whyInsecure(key, await read('meta.json').catch(() => undefined))
+  if (reason !== null && !developmentChains.has(chainId)) {
+    const what = `the key in ${folder} is INSECURE: ${reason}. Anyone may be able to forge proofs`
+    throw new Error(`${what}. Chain ${chainId} is no development chain; use a ceremony's key.`)
+  }
   return key
 }
 

@@ -62,7 +62,22 @@ contract CircuitKeysTest is Forger, SampleProof {
         refused(keys, abi.encodeWithSelector(CircuitKeys.InsecureKey.selector, 0, chainId));
         keys[0].alpha = times(7); // half of its trapdoor is as good as none
         refused(keys, abi.encodeWithSelector(CircuitKeys.InsecureKey.selector, 0, chainId));
-        new BatchVerifier(forgedKeys());
+    }
+
+    /// Nor does one to which nobody has contributed: its trapdoor is the number 1.
+    function testUntouchedKeyIsRefusedOnAnyOtherChain() public {
+        vm.chainId(1);
+        bytes memory reason = abi.encodeWithSelector(CircuitKeys.InsecureKey.selector, 0, 1);
+        VerificationKey[] memory keys = developmentKeys();
+        uint256[4] memory drawn = keys[0].beta; // no generator
+        (keys[0].alpha, keys[0].delta) = (times(7), drawn);
+        new BatchVerifier(keys);
+        keys[0].alpha = times(1);
+        refused(keys, reason);
+        (keys[0].alpha, keys[0].delta) = (times(7), generator());
+        refused(keys, reason);
+        (keys[0].delta, keys[0].beta) = (drawn, generator());
+        refused(keys, reason);
     }
 
     function testDevelopmentKeyIsTakenOnDevelopmentChains() public {

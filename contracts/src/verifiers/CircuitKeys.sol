@@ -23,7 +23,7 @@ library CircuitKeys {
     error BadKey(uint256 index);
     /// @notice Not of the phase 1 that the first key is of: one pairing could not check both.
     error OtherPhaseOne(uint256 index);
-    /// @notice Anybody can forge proofs under this key: its trapdoor is published.
+    /// @notice Anybody can forge proofs under this key: its trapdoor is published, or the number 1.
     error InsecureKey(uint256 index, uint256 chainId);
 
     /// @dev More sizes than anybody has; bounds what finding a key by its id costs.
@@ -39,6 +39,10 @@ library CircuitKeys {
         8365119302508929448663296403906744260959129599295872768703582180683266138485;
     uint256 private constant DEVELOPMENT_DELTA_X1 =
         17457068957232336474798393061772733934331782279698415457578127358010571268863;
+    /// @dev Coordinates of the generators (EIP-197): a key nobody has contributed to has them.
+    uint256 private constant GENERATOR_X = 1;
+    uint256 private constant GENERATOR_X1 =
+        11559732032986387107991004021392285783925812861821192530917403151452391805634;
     /// @dev Chains whose money is made up: anvil's and hardhat's, geth's `--dev`.
     uint256 private constant ANVIL = 31_337;
     uint256 private constant GETH_DEV = 1_337;
@@ -109,10 +113,17 @@ library CircuitKeys {
             )
         );
         if (!good) revert BadKey(index);
-        bool insecure =
-            key.alpha[0] == DEVELOPMENT_ALPHA_X || key.delta[0] == DEVELOPMENT_DELTA_X1;
-        if (insecure && block.chainid != ANVIL && block.chainid != GETH_DEV) {
+        if (block.chainid != ANVIL && block.chainid != GETH_DEV && _isInsecure(key)) {
             revert InsecureKey(index, block.chainid);
         }
+    }
+
+    /// @dev The same as `whyInsecure` of `protocol/development-key.ts` sees in a key's points.
+    function _isInsecure(VerificationKey memory key) private pure returns (bool) {
+        bool published =
+            key.alpha[0] == DEVELOPMENT_ALPHA_X || key.delta[0] == DEVELOPMENT_DELTA_X1;
+        bool untouched = key.alpha[0] == GENERATOR_X || key.beta[0] == GENERATOR_X1
+            || key.delta[0] == GENERATOR_X1;
+        return published || untouched;
     }
 }

@@ -5,8 +5,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Address, createPublicClient, http } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bondsAbi, rollupsAbi, settlementAbi } from '#contracts/abi'
-import { type Deployment, defaultWindows, deploy, deployArtifact } from '#contracts/deploy'
+import { bondsAbi, iBatchVerifierAbi, rollupsAbi, settlementAbi } from '#contracts/abi'
+import {
+  type Deployment,
+  defaultWindows,
+  deploy,
+  deployArtifact,
+  deployVerifier,
+} from '#contracts/deploy'
+import { buildShape } from '#prover-agent/circuits/build'
+import { shapeFiles, verifierConstructorArgs } from '#prover-agent/circuits/shapes'
 import { type Anvil, devKeys, startAnvil } from '#test/support/anvil'
 
 describe('a deployment on a real chain', () => {
@@ -76,5 +84,32 @@ describe('a deployment on a real chain', () => {
 
   test('a node that does not answer is an error, not a wait', async () => {
     await expect(deploy('http://127.0.0.1:1', key)).rejects.toThrow(/Settlement was not deployed/)
+  })
+})
+
+describe('a verifier under a development key', () => {
+  const key = devKeys[0]!
+  const folder = shapeFiles('tiny').directory
+  beforeAll(async () => {
+    await buildShape('tiny', () => {})
+  }, 180_000)
+
+  test('is deployed on a development chain, under the name the rollups register', async () => {
+    const anvil = await startAnvil()
+    const { address: verifier, programId } = await deployVerifier(anvil.rpcUrl, key, [folder])
+    const client = createPublicClient({ transport: http(anvil.rpcUrl) })
+    const read = { address: verifier, abi: iBatchVerifierAbi } as const
+    expect(await client.readContract({ ...read, functionName: 'programId' })).toBe(programId)
+    await anvil.stop()
+  })
+
+  test('is refused on any other chain, by the script and by the contract', async () => {
+    const anvil = await startAnvil({ args: ['--chain-id', '1'] })
+    const byScript = deployVerifier(anvil.rpcUrl, key, [folder])
+    await expect(byScript).rejects.toThrow(/is INSECURE: its trapdoor is .* Chain 1 is no devel/)
+    const args = await verifierConstructorArgs('tiny')
+    const byContract = deployArtifact(anvil.rpcUrl, key, 'BatchVerifier', args)
+    await expect(byContract).rejects.toThrow(/InsecureKey\["0","1"\]/)
+    await anvil.stop()
   })
 })
