@@ -23,7 +23,7 @@ export type ProverRole = {
   /**
    * Why these inputs are not the request's or cannot be proven; `null` if they can. Never throws.
    */
-  readonly check: (inputs: Uint8Array, request: ProofRequest) => string | null
+  readonly check: (inputs: Uint8Array, request: ProofRequest) => Promise<string | null>
   /** The proof's bytes, or `null` when there will be none. @throws only when aborted. */
   readonly prove: (
     job: { readonly request: ProofRequest; readonly inputs: Uint8Array; readonly payee: Address },
@@ -207,7 +207,7 @@ export class Proving {
     const problem = (await isResolved)
       ? 'the chain pays nothing more for this nonce'
       : this.#pathFits(job, turn.path)
-        ? role.check(turn.inputs, request)
+        ? await role.check(turn.inputs, request)
         : 'bid not under bidsRoot'
     if (problem) {
       log.warn('inputs refused', { requestId: job.id, problem })

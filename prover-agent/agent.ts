@@ -52,6 +52,8 @@ export type AgentPorts = {
   readonly backend: Backend
   readonly calibration: Calibration
   readonly verify: Verify
+  /** Why inputs cannot be proven; null if they can. */
+  readonly check: ProverRole['check']
   /**
    * Makes and verifies a proof nobody waits for: asked for after a failure. @throws Error with the
    * reason.

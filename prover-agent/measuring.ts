@@ -1,8 +1,10 @@
 /** The bench: a backend with the keys to check it by, and how long its proofs take. */
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { DEFAULT_KEY_FOLDER } from '#node/key-files'
 import type { Log } from '#node/log'
 import { loadProgramKeys } from '#node/main'
+import type { ProverRole } from '#node/proving'
+import { Thread } from '#node/thread'
 import { createVerifier } from '#node/verifier'
 import type { VerificationKey } from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
@@ -18,6 +20,7 @@ import {
   saveCalibration,
 } from './calibration.ts'
 import type { ShapeName } from './circuits/shapes.ts'
+import type { InputsQuestion } from './inputs-worker.ts'
 import type { Verify } from './prover.ts'
 import { sampleOf } from './sample.ts'
 import { type AgentSettings, loadShapeKeys } from './settings.ts'
@@ -27,9 +30,13 @@ export type Bench = {
   /** Of all programs whose proofs can be checked here. */
   readonly keys: ReadonlyMap<Hex, VerificationKey>
   readonly verify: Verify
+  /** Why inputs are not what a request promised, or cannot be proven. */
+  readonly check: ProverRole['check']
   readonly close: () => Promise<void>
 }
 
+/** Inputs that may wait to be checked: 16 MiB at most. */
+const MAX_INPUTS_WAITING = 16
 /** Proofs before the first bid, when nothing is known. */
 const FIRST_PROOFS = 3
 /** Whom sample proofs pay: nobody. */
@@ -37,6 +44,13 @@ const SAMPLE_PAYEE: Address = `0x${'11'.repeat(20)}`
 
 /** Monotonic ms. */
 export const elapsedMs = (): number => performance.now()
+
+/** The thread that checks inputs. An agent with more turns at once answers the last ones late. */
+export const openInputsCheck = (): Thread<InputsQuestion, string | null> =>
+  new Thread({
+    path: new URL(`./inputs-worker${extname(import.meta.url)}`, import.meta.url),
+    ...{ what: 'inputs', name: 'inputs check', maxQueue: MAX_INPUTS_WAITING },
+  })
 
 /** @throws ConfigError for a shape whose files are not there, or a key that is none. */
 export async function openBench(values: AgentSettings): Promise<Bench> {
@@ -58,11 +72,14 @@ export async function openBench(values: AgentSettings): Promise<Bench> {
         })
       : createSnarkjsBackend({ shapes, keyFolder, lanes })
   const verifier = createVerifier({ keys })
+  const checking = openInputsCheck()
   return {
     backend,
     keys,
     verify: (...proof) => verifier.verify(...proof),
+    check: (inputs, request) => checking.ask({ inputs, request }),
     close: async () => {
+      await checking.close()
       await backend.close()
       await verifier.close()
     },

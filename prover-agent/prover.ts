@@ -6,13 +6,10 @@
 import type { Clock } from '#node/clock'
 import type { Log } from '#node/log'
 import type { ProverRole } from '#node/proving'
-import { decodeInputs, checkInputs as shapeCheckInputs } from '#protocol/inputs'
 import type { Params } from '#protocol/params'
 import type { Address, Hex, ProofRequest } from '#protocol/schema'
 import { type Backend, BackendError, type BackendErrorCode } from './backend.ts'
 import { keyOf } from './capacity.ts'
-import { shapeOf } from './circuits/shapes.ts'
-import { checkInputs } from './circuits/witness.ts'
 import type { Lanes } from './lanes.ts'
 
 export type Verify = (
@@ -28,6 +25,8 @@ export type ProverPorts = {
   readonly clock: Clock
   readonly log: Log
   readonly verify: Verify
+  /** Why inputs are not the request's or cannot be proven; null if they can. */
+  readonly check: ProverRole['check']
   /** Monotonic ms. */
   readonly elapsedMs: () => number
   /**
@@ -59,23 +58,10 @@ export const rescueMs = ({ commitWindowS, slotS }: Pick<Params, 'commitWindowS' 
 const isFinal = (code: BackendErrorCode): boolean =>
   code === 'unsupported' || code === 'invalid-input'
 
-/**
- * Why these inputs are not the request's or cannot be proven; null if they can. A program that is
- * none of our circuits must have room for exactly the entries of its table.
- */
-export function checkJob(inputs: Uint8Array, request: ProofRequest): string | null {
-  if (shapeOf(request.programId) !== null) return checkInputs(inputs, request)
-  if (inputs.length !== request.inputBytes) return 'wrong-length'
-  const decoded = decodeInputs(inputs)
-  if (decoded === null) return 'malformed-inputs'
-  const shape = { entries: decoded.table.entries.length, depth: decoded.depth }
-  return shapeCheckInputs(inputs, request, shape)
-}
-
 /** The agent's part in the node: see `ProverRole`. */
 export function createRole(ports: ProverPorts): ProverRole {
   return {
-    check: checkJob,
+    check: ports.check,
     prove: (job, signal) =>
       ports.lanes.run(
         keyOf(job.request),

@@ -99,6 +99,7 @@ async function assemble(parts: Parts): Promise<() => Promise<void>> {
     backend: bench.backend,
     calibration,
     verify: bench.verify,
+    check: bench.check,
     probe: (signal) => probe(values, bench, signal),
     slashes,
     clock: systemClock,

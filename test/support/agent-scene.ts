@@ -72,6 +72,7 @@ export async function scene({
     backend,
     calibration,
     verify: async () => true,
+    check: async () => null,
     probe: async () => {
       if (world.probeFails) throw new Error('no driver')
     },

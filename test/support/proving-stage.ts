@@ -77,7 +77,7 @@ export async function openProvingStage(folder: string) {
         deliver: async () => receipt(of, alice),
         ...exchange,
       },
-      role: { check: () => null, prove: async () => proof, ...role },
+      role: { check: async () => null, prove: async () => proof, ...role },
       chain: { isResolved: async () => false, ...chain },
       host: {
         connect: async (peer) => peer as Hex,

@@ -95,7 +95,7 @@ describe('fetching', () => {
   })
 
   const wrong: [string, World][] = [
-    ['whose check fails', { role: { check: () => 'other inputs' } }],
+    ['whose check fails', { role: { check: async () => 'other inputs' } }],
     [
       'whose path does not lead to bidsRoot',
       { exchange: { fetch: async () => ({ path: [of.id], inputs }) } },

@@ -1,16 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { createLog } from '#node/log'
-import { decodeInputs } from '#protocol/inputs'
 import { defaultParams } from '#protocol/params'
 import type { ProofRequest } from '#protocol/schema'
-import { encodeTable, tableDigest } from '#protocol/table'
 import { type Backend, BackendError, type ProofJob } from '#prover-agent/backend'
 import { Lanes } from '#prover-agent/lanes'
-import { checkJob, createRole, type ProverPorts, rescueMs } from '#prover-agent/prover'
-import { sampleOf } from '#prover-agent/sample'
-import { hashOf } from '#simulations/pretence'
+import { createRole, type ProverPorts, rescueMs } from '#prover-agent/prover'
 import { HandClock, settled } from '#test/support/hand-clock'
-import { sample as ledgerSample } from '#test/support/ledger-sample'
 import { alice, DUE_AT, T0, terms } from '#test/support/messages'
 
 const PROOF = new Uint8Array([1, 2, 3])
@@ -40,6 +35,7 @@ function bench(answers: readonly Answer[], changes: Partial<ProverPorts> = {}) {
     clock,
     log: createLog({ level: 'debug', format: 'human', write: (line) => told.lines.push(line) }),
     verify: async (proof) => proof === PROOF,
+    check: async () => null,
     elapsedMs: clock.now,
     rescueMs: 12_000,
     attemptLimitMs: 60_000,
@@ -147,40 +143,5 @@ describe('proving', () => {
   test('the bond can be saved until two slots before commitments end', () => {
     expect(rescueMs(defaultParams)).toBe(12_000)
     expect(rescueMs({ commitWindowS: 1, slotS: 12 })).toBe(0)
-  })
-})
-
-describe('inputs', () => {
-  const { inputs, verifier, programId, publicInputsHash } = sampleOf('tiny')
-  const { table } = decodeInputs(inputs)!
-  const fitting = terms({
-    verifier,
-    programId,
-    publicInputsHash,
-    venue: table.venue,
-    tableDigest: tableDigest(encodeTable(table)),
-    inputBytes: inputs.length,
-  })
-
-  test('of our circuits must fit the request and the circuit', () => {
-    expect(checkJob(inputs, fitting)).toBeNull()
-    expect(checkJob(inputs, { ...fitting, publicInputsHash: hashOf('x') })).not.toBeNull()
-    expect(checkJob(inputs.slice(1), fitting)).toBe('wrong-length')
-  })
-
-  test('of other programs must hash to what the request names, entry for entry', () => {
-    const of = { verifier, programId: hashOf('another program') }
-    const other = ledgerSample(5, undefined, { of })
-    const foreign = terms(other.terms)
-    expect(checkJob(other.inputs, foreign)).toBeNull()
-    const check = (change: Partial<typeof foreign>) =>
-      checkJob(other.inputs, { ...foreign, ...change })
-    expect(check({ tableDigest: hashOf('x') })).toBe('wrong-digest')
-    expect(check({ publicInputsHash: hashOf('x') })).toBe('wrong-public-inputs')
-    expect(check({ programId: hashOf('a third') })).toBe('wrong-public-inputs')
-    expect(check({ venue: alice })).toBe('wrong-venue')
-    expect(checkJob(other.inputs.slice(1), foreign)).toBe('wrong-length')
-    const junk = new Uint8Array(other.inputs.length).fill(255)
-    expect(checkJob(junk, foreign)).toBe('malformed-inputs')
   })
 })
