@@ -33,9 +33,9 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   tiny: {
     entries: 2,
     depth: 4,
-    programId: '0x945b6821c9276e2cfd3cf6e9c6ab8558260aa26f6c274f592cd077e66badfbe3',
-    zkeySha256: '250a9d1e46cf7db7ec36a1cb45f627d8107dacf28004121f66f48ae99aae8dc8',
-    verificationKeySha256: '940122f240aa972e67e661ef0f5489e3dc0643a2b4eaf4f9ebc5666a6ca05195',
+    programId: '0x49550fb99136043b34579999814bec28f4d01db502b9e61316d8814a9b3a5014',
+    zkeySha256: '05fc03a75346a3469968be77d8a089fa78b7c13a01fb25ea19aa5ad80d92a4fd',
+    verificationKeySha256: 'bd3fcbd988f96f25d1457f7ba7176fae71bad084f1460a9031d7910a84162416',
   },
   n1d16: {
     entries: 1,

@@ -297,7 +297,7 @@ function forged({
   balanceWei = 1_000n,
   receiverWei = 1_000n,
   nonce = 0n,
-  key = across.witness.acting!.account.key,
+  key = across.witness.acting!.account!.key,
   rollup = 2n,
   to = 5,
   others,
