@@ -134,7 +134,8 @@ describe('applyAction', () => {
     expect(refusal(encodeSend(2n, 1, 1n))).toBe('unknown-account')
     expect(refusal(encodeSend(2n, 16, 1n))).toBe('unknown-account')
     const place = { destination: accountAddress(2) }
-    expect(apply(transaction(encodeSend(2n, 5, 1n), place))).toBe('unknown-account')
+    const nobody = transaction(encodeSend(2n, 5, 1n), place)
+    expect(applyAction(ledgers, context, nobody)).toBe('unknown-account')
     expect(apply(transaction(encodeSend(1n, 2, 1n)))).toBe('unknown-account')
     expect(apply(transaction(encodeSend(1n, 16, 1n)))).toBe('unknown-account')
     expect(apply(transaction(encodeSend(1n, 3, 1n)))).toBe('same-account')

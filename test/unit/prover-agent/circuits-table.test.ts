@@ -18,9 +18,8 @@ import {
   rootOf,
   withAccount,
 } from '#protocol/ledger-tree'
-import { statementOf } from '#protocol/proof'
 import type { Entry, Table } from '#protocol/table'
-import { HEADER_WORDS, messageHash, poseidonDigest, tableWords } from '#protocol/words'
+import { HEADER_WORDS, messageHash, tableWords } from '#protocol/words'
 import { buildShape } from '#prover-agent/circuits/build'
 import { shapeFiles, shapes } from '#prover-agent/circuits/shapes'
 import {
@@ -29,6 +28,7 @@ import {
   flagNames,
   prepareStatement,
 } from '#prover-agent/circuits/witness'
+import { inputOf as inputFor, withSignal, withWords, wordsOf } from '#test/support/circuit-claims'
 import { Circuit } from '#test/support/circuit-process'
 import {
   context,
@@ -42,6 +42,8 @@ import {
   tableOf,
 } from '#test/support/ledger-sample'
 
+const inputOf = (table: Table, witnesses: readonly EntryWitness[], of = program): CircuitInput =>
+  inputFor(table, witnesses, shapes.tiny, of)
 const DEPTH = shapes.tiny.depth
 const all = operations(DEPTH)
 const named = (name: string) => all.find((operation) => operation.name === name)!
@@ -57,27 +59,10 @@ afterAll(() => circuit.close())
 
 const ask = (input: CircuitInput) => circuit.ask(input)
 
-/** What the agent gives the circuit. */
-function inputOf(table: Table, witnesses: readonly EntryWitness[], of = program): CircuitInput {
-  const inputs = encodeInputs({ table, depth: DEPTH, witnesses })
-  return prepareStatement(inputs, of, payee, shapes.tiny)!.input
-}
-
-/** The input with other words, whose digest, challenge and value are computed anew. */
-function withWords(input: CircuitInput, words: readonly bigint[]): CircuitInput {
-  const p = poseidonDigest(words)
-  const [, x, y] = statementOf({ payee, p, words }).signals
-  return { ...input, p: String(p), x: String(x), y: String(y), words: words.map(String) }
-}
-const wordsOf = (input: CircuitInput) => (input.words as string[]).map(BigInt)
 function withWord(input: CircuitInput, at: number, change: (word: bigint) => bigint) {
   const words = wordsOf(input)
   return withWords(input, words.with(at, change(words[at]!)))
 }
-
-/** The input with another value of the first entry's signal. */
-const withSignal = (input: CircuitInput, name: string, value: CircuitInput[string]) =>
-  ({ ...input, [name]: (input[name] as CircuitInput[string][]).with(0, value) }) as CircuitInput
 
 /** Here only the second delta is the ledger's. */
 const RECEIVED = 'what a rollup of another program sends'
