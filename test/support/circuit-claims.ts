@@ -3,6 +3,7 @@
  * that say it failed, for whichever reason, or succeeded, whether or not that is so. All hashes
  * fit, so that nothing but the rules is in the way of a lie.
  */
+import type { EddsaSignature } from '#protocol/eddsa'
 import { FIELD_ORDER } from '#protocol/field'
 import { encodeInputs, witnessFor } from '#protocol/inputs'
 import type { CreditedWitness, EntryWitness } from '#protocol/ledger'
@@ -32,7 +33,7 @@ import { statementOf } from '#protocol/proof'
 import { type Action, type Entry, L1, type Table, ZERO_HASH } from '#protocol/table'
 import { messageHash, poseidonDigest, type Shape } from '#protocol/words'
 import { type CircuitInput, flagNames, prepareStatement } from '#prover-agent/circuits/witness'
-import { call as bareCall, payee, program, signatureOf, tableOf } from './ledger-sample.ts'
+import { call as bareCall, payee, program, tableOf } from './ledger-sample.ts'
 
 /** What the agent gives a circuit. */
 export function inputOf(
@@ -131,7 +132,12 @@ const ADDRESS_LIMIT = 1n << 160n
  * An entry that says that an action was done, as if every rule but the hashes' were off. Null where
  * no table can say so.
  */
-export function successClaim(ledgers: Ledgers, action: Action, shape: Shape): CircuitInput | null {
+export function successClaim(
+  ledgers: Ledgers,
+  action: Action,
+  shape: Shape,
+  signature: EddsaSignature | null = null,
+): CircuitInput | null {
   const asked: LedgerCall = readCall(action.data) ?? { name: 'deposit' }
   const ledger = ledgers.get(action.rollupId)!
   const spot = placeFor(ledger, action)
@@ -149,7 +155,7 @@ export function successClaim(ledgers: Ledgers, action: Action, shape: Shape): Ci
     ...spot,
     pending: ledger.pending?.hash ?? 0n,
     amountWei,
-    signature: isSigned && spot.account !== null ? signatureOf(ledgers, action) : null,
+    signature,
   }
   const doing: Doing = {
     ledgers,
