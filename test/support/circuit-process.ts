@@ -30,7 +30,7 @@ const { WebAssembly } = globalThis as unknown as {
 /** Words of 32 bits in a number. */
 const WORDS = 8
 
-type Question = { readonly input: CircuitInput; readonly isFull: boolean }
+type Question = { readonly input: CircuitInput; readonly of: 'none' | 'all' | readonly number[] }
 type Answer = string | Uint32Array
 
 /** A circuit that answers `accepted`, or where a constraint does not hold. */
@@ -45,12 +45,15 @@ export class Circuit {
   }
 
   async ask(input: CircuitInput): Promise<string> {
-    return (await this.#send({ input, isFull: false })) as string
+    return (await this.#send({ input, of: 'none' })) as string
   }
 
-  /** Every wire's value, the constant one first. @throws Error where a constraint does not hold. */
-  async wires(input: CircuitInput): Promise<bigint[]> {
-    const answer = await this.#send({ input, isFull: true })
+  /**
+   * Values of wires, in order; by default of all, the constant one first.
+   * @throws Error where a constraint does not hold.
+   */
+  async wires(input: CircuitInput, of: 'all' | readonly number[] = 'all'): Promise<bigint[]> {
+    const answer = await this.#send({ input, of })
     if (typeof answer === 'string') throw new Error(answer)
     const wires: bigint[] = []
     for (let at = 0; at < answer.length; at += WORDS) {
@@ -101,13 +104,14 @@ async function load(path: string) {
   }
   const { instance } = await WebAssembly.instantiate(await readFile(path), { runtime })
   const circuit = instance.exports
-  const wires = (): Uint32Array => {
-    const all = new Uint32Array(circuit.getWitnessSize() * WORDS)
-    for (let at = 0; at < all.length; at++) {
-      if (at % WORDS === 0) circuit.getWitness(at / WORDS)
-      all[at] = circuit.readSharedRWMemory(at % WORDS)
+  const wires = (of: 'all' | readonly number[]): Uint32Array => {
+    const asked = of === 'all' ? [...Array(circuit.getWitnessSize()).keys()] : of
+    const values = new Uint32Array(asked.length * WORDS)
+    for (let at = 0; at < values.length; at++) {
+      if (at % WORDS === 0) circuit.getWitness(asked[at / WORDS]!)
+      values[at] = circuit.readSharedRWMemory(at % WORDS)
     }
-    return all
+    return values
   }
   const compute = (input: CircuitInput): void => {
     messages = []
@@ -129,11 +133,11 @@ async function load(path: string) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { compute, wires } = await load(process.argv[2] ?? '')
-  process.on('message', ({ input, isFull }: Question) => {
+  process.on('message', ({ input, of }: Question) => {
     let answer: Answer = 'accepted'
     try {
       compute(input)
-      if (isFull) answer = wires()
+      if (of !== 'none') answer = wires(of)
     } catch (error) {
       answer = String(error)
     }
