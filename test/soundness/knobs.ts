@@ -30,6 +30,8 @@ type Probe = { readonly mutant: Mutant; readonly turn: number; readonly wire: nu
 
 export class KnobCircuit {
   readonly mutants: readonly Mutant[]
+  /** Of its files: another one for other sources. */
+  readonly folder: string
   readonly #circuit: Circuit
   readonly #probes: readonly Probe[]
 
@@ -42,6 +44,7 @@ export class KnobCircuit {
     const folder = join(ROOT, 'build', 'soundness', name.slice(0, 16))
     if (!existsSync(join(folder, 'done'))) compile(folder, sources)
     this.mutants = mutants
+    this.folder = folder
     this.#circuit = new Circuit(join(folder, 'circuit_js', 'circuit.wasm'))
     this.#probes = probesOf(readFileSync(join(folder, 'circuit.sym'), 'utf8'), mutants)
   }

@@ -147,6 +147,12 @@ export class MutantHunt {
     this.#open = new Map(wanted.map((mutant) => [mutant.knob, mutant]))
   }
 
+  /** Caught by an earlier run. */
+  take(mutant: Mutant, by: string): void {
+    this.#open.delete(mutant.knob)
+    this.caught.set(mutant.knob, { mutant, by })
+  }
+
   get open(): Mutant[] {
     return [...this.#open.values()]
   }
@@ -175,7 +181,6 @@ export class MutantHunt {
   async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<void> {
     if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return
     if (await this.#circuit.accepts(input, new Map())) return
-    this.#open.delete(mutant.knob)
-    this.caught.set(mutant.knob, { mutant, by: how })
+    this.take(mutant, how)
   }
 }
