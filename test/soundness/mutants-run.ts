@@ -57,14 +57,6 @@ const isIn = ({ file, line }: Mutant, lines: string | null): boolean => {
 
 async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: string) => void) {
   const hasOpen = (...kinds: Mutant['kind'][]) => hunt.open.some(({ kind }) => kinds.includes(kind))
-  for (const each of honest) {
-    const off = hunt.open.filter(({ kind, knob }) => isOff(kind) && reasonOf(knob, hunt) === null)
-    if (off.length === 0) break
-    for (const mutant of off) {
-      for (const by of OFF) await hunt.tryOff(mutant, { ...each, frozen: null }, by)
-    }
-    told(`values off in ${each.name}`)
-  }
   if (hasOpen('check', 'call')) {
     for (const lie of lies()) await hunt.trySpoiled({ ...lie, frozen: null })
     told('lies')
@@ -73,6 +65,14 @@ async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: 
     if (!hasOpen('check', 'call')) break
     for (const spoiled of spoil(each)) await hunt.trySpoiled(spoiled)
     told(`spoiled ${each.name}`)
+  }
+  for (const each of honest) {
+    const off = hunt.open.filter(({ kind, knob }) => isOff(kind) && reasonOf(knob, hunt) === null)
+    if (off.length === 0) break
+    for (const mutant of off) {
+      for (const by of OFF) await hunt.tryOff(mutant, { ...each, frozen: null }, by)
+    }
+    told(`values off in ${each.name}`)
   }
 }
 
