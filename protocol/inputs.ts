@@ -4,7 +4,8 @@
  *     version u8 = 3 ‖ depth u8 ‖ program id(32) ‖ index u8 ‖ segments u8 ‖
  *     for each segment: key id(32) ‖ entries u8 ‖ p(32) ‖
  *     bytes of the table u32 ‖ canonical table ‖ for each entry of the segment:
- *       slots u8 (1: acting, 2: credited; those the program answers for), then of each slot
+ *       slots u8 (1: acting, 2: credited; those the program answers for; 4, 8: there is no account
+ *       in that slot's place, and its words are zero), then of each slot
  *       account, key x, y, balance, nonce, pending, acting: amount, R8 x, y, S (0, 1, 0 for none)
  *                                                 credited: from
  *       and `depth` siblings
@@ -18,7 +19,7 @@ import { bytesToWords, FIELD_ORDER, fromHex, toHex, WORD_BYTES, wordsToBytes } f
 import type { ActingWitness, CreditedWitness, EntryWitness } from './ledger.ts'
 import type { LedgerRefusal } from './ledger-calls.ts'
 import { checkEntry, slotsOf } from './ledger-check.ts'
-import { MAX_DEPTH, type Place } from './ledger-tree.ts'
+import { MAX_DEPTH, type Spot } from './ledger-tree.ts'
 import type { Hex, ProofRequest } from './schema.ts'
 import { boundaries, MAX_SEGMENTS, type Segment, segmentWords, statementHash } from './segments.ts'
 import {
@@ -61,6 +62,8 @@ const SEGMENT_BYTES = 2 * WORD_BYTES + 1
 const TABLE_HEAD_BYTES = 4
 const ACTING = 1
 const CREDITED = 2
+/** A slot's bit, moved by this: its place is vacant. */
+const VACANT_SHIFT = 2
 /** Words of a slot besides its siblings. */
 const ACTING_WORDS = 10
 const CREDITED_WORDS = 7
@@ -132,13 +135,19 @@ function witnessBytes({ acting, credited }: EntryWitness, depth: number): Uint8A
   if (credited !== null) {
     words.push(...placeWords(credited), credited.pending, credited.from, ...credited.siblings)
   }
-  const slots = (acting === null ? 0 : ACTING) | (credited === null ? 0 : CREDITED)
+  const slots = slotBits(acting, ACTING) | slotBits(credited, CREDITED)
   return concatBytes(Uint8Array.of(slots), wordsToBytes(words))
 }
 
-const placeWords = ({ index, account: { key, balanceWei, nonce } }: Place): bigint[] => [
-  ...[BigInt(index), ...key, balanceWei, nonce],
-]
+function slotBits(spot: Spot | null, bit: number): number {
+  if (spot === null) return 0
+  return spot.account === null ? bit | (bit << VACANT_SHIFT) : bit
+}
+
+function placeWords({ index, account }: Spot): bigint[] {
+  if (account === null) return [BigInt(index), 0n, 0n, 0n, 0n]
+  return [BigInt(index), ...account.key, account.balanceWei, account.nonce]
+}
 
 /** Reads inputs. Null for anything `encodeInputs` does not write. Never throws. */
 export function decodeInputs(bytes: Uint8Array): ProofInputs | null {
@@ -180,13 +189,18 @@ function readSegments(bytes: Uint8Array, count: number): Segment[] | null {
   return segments
 }
 
+const ALL_SLOTS = (ACTING | CREDITED) * (1 + (1 << VACANT_SHIFT))
+
 /** The first witness of `bytes`, and how long it is. */
 function readWitness(
   bytes: Uint8Array,
   depth: number,
 ): { witness: EntryWitness; bytes: number } | null {
   const slots = bytes[0]
-  if (slots === undefined || slots > (ACTING | CREDITED)) return null
+  if (slots === undefined || slots > ALL_SLOTS) return null
+  const filled = slots & (ACTING | CREDITED)
+  const vacant = slots >> VACANT_SHIFT
+  if ((vacant & ~filled) !== 0) return null
   const actingWords = slots & ACTING ? ACTING_WORDS + depth : 0
   const creditedWords = slots & CREDITED ? CREDITED_WORDS + depth : 0
   const length = 1 + WORD_BYTES * (actingWords + creditedWords)
@@ -198,10 +212,24 @@ function readWitness(
   for (const place of [acting, credited]) {
     if (place !== null && place.index >= 2 ** depth) return null
   }
-  return { witness: { acting, credited }, bytes: length }
+  const witness = {
+    acting: emptied(acting, (vacant & ACTING) !== 0),
+    credited: emptied(credited, (vacant & CREDITED) !== 0),
+  }
+  return witness.acting === undefined || witness.credited === undefined
+    ? null
+    : { witness: witness as EntryWitness, bytes: length }
 }
 
-const readPlace = (words: readonly bigint[], siblingsAt: number): Place => ({
+/** A slot whose place is vacant; undefined when it says anything of an account. */
+function emptied<S extends Spot>(spot: S | null, isVacant: boolean): S | null | undefined {
+  if (spot === null || !isVacant) return spot
+  return placeWords(spot).some((word, at) => at > 0 && word !== 0n)
+    ? undefined
+    : { ...spot, account: null }
+}
+
+const readPlace = (words: readonly bigint[], siblingsAt: number): Spot => ({
   index: Number(words[0]),
   account: { key: [words[1]!, words[2]!], balanceWei: words[3]!, nonce: words[4]! },
   siblings: words.slice(siblingsAt),

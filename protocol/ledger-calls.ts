@@ -154,14 +154,17 @@ export type Actor = Pick<Place, 'index' | 'account'> & {
 
 const below = (value: bigint, limit: bigint) => value >= 0n && value < limit
 
-/** What `action` makes of an account. Of the tree and the pending calls it knows nothing. */
+/** Whether the circuit can reckon with an account. */
+export const isInRange = ({ balanceWei, nonce }: Account): boolean =>
+  below(balanceWei, BALANCE_LIMIT) && below(nonce, NONCE_LIMIT + 1n)
+
+/** What `action` makes of an account, unless it fails. Of the tree and the pending calls it knows nothing. */
 export function outcomeOf(
   context: LedgerContext,
   action: Action,
   actor: Actor,
 ): Outcome | LedgerRefusal {
-  const { balanceWei, nonce } = actor.account
-  if (!below(balanceWei, BALANCE_LIMIT) || !below(nonce, NONCE_LIMIT + 1n)) return 'out-of-range'
+  if (!isInRange(actor.account)) return 'out-of-range'
   const outcome =
     action.actionType === 'RESULT' ? answered(action, actor) : called(context, action, actor)
   if (typeof outcome === 'string') return outcome
@@ -190,9 +193,7 @@ const fromNobody = ({ sourceAddress, sourceRollup }: Action) =>
   BigInt(sourceAddress) === 0n && sourceRollup === L1
 
 function called(context: LedgerContext, action: Action, actor: Actor): Outcome | LedgerRefusal {
-  if (!['CALL', 'TRY_CALL', 'L2TX'].includes(action.actionType) || action.failed) {
-    return 'wrong-action'
-  }
+  if (!canBe(action)) return 'wrong-action'
   if (accountIndex(action.destination, MAX_INDEX_BITS) !== actor.index) return 'unknown-account'
   const call = readCall(action.data)
   if (call === null) return 'unknown-function'
@@ -214,6 +215,10 @@ function called(context: LedgerContext, action: Action, actor: Actor): Outcome |
 }
 
 const MAX_INDEX_BITS = 32
+
+/** Whether anybody can call like this. An answer of a rollup to itself nobody waits for. */
+export const canBe = ({ actionType, failed, rollupId, sourceRollup }: Action): boolean =>
+  ['CALL', 'TRY_CALL', 'L2TX'].includes(actionType) && !failed && sourceRollup !== rollupId
 
 /** Whether the account's key, or the contract that owns it, asks for this. Null if so. */
 function authorise(

@@ -6,12 +6,28 @@ import {
   creditedAccount,
   type EntryWitness,
 } from './ledger.ts'
-import { type LedgerContext, type LedgerRefusal, type Outcome, outcomeOf } from './ledger-calls.ts'
+import {
+  canBe,
+  isInRange,
+  type LedgerContext,
+  type LedgerRefusal,
+  type Outcome,
+  outcomeOf,
+  readCall,
+} from './ledger-calls.ts'
+import {
+  type CallFailure,
+  failedAmount,
+  failedAnswer,
+  failureOf,
+  isAboutPayee,
+} from './ledger-failures.ts'
 import {
   type Account,
   accountAddress,
-  type Place,
+  accountIndex,
   pendingHash,
+  type Spot,
   stateRoot,
   treeRootAbove,
 } from './ledger-tree.ts'
@@ -62,19 +78,57 @@ export function checkEntry(
     if (place !== null && !fitsTree(place, depth)) return 'wrong-witness'
   }
   const [, second] = entry.deltas
-  if (acting !== null) return checkActing(table, entry, slots, acting, credited)
+  if (acting !== null) {
+    const failure = failureOf(entry.action, depth, acting.account, credited?.account)
+    if (failure !== null) return checkFailed(entry, failure, depth, acting, credited)
+    const { account } = acting
+    if (account === null) return 'unknown-account'
+    return checkActing(table, entry, slots, { ...acting, account }, credited)
+  }
   if (!slots.credited || second === undefined) return credited === null ? null : 'wrong-witness'
   return credited === null ? 'wrong-witness' : checkCredit(entry, second, credited)
 }
 
-const fitsTree = ({ index, siblings }: Place, depth: number) =>
+const fitsTree = ({ index, siblings }: Spot, depth: number) =>
   Number.isInteger(index) && index >= 0 && index < 2 ** depth && siblings.length === depth
+
+/** An entry that says that its call failed, for a reason that its witness shows. */
+function checkFailed(
+  { action, next, deltas }: Entry,
+  failure: CallFailure,
+  depth: number,
+  acting: ActingWitness,
+  credited: CreditedWitness | null,
+): LedgerRefusal | null {
+  if (!canBe(action)) return 'wrong-action'
+  const [delta, second] = deltas as readonly [StateDelta, StateDelta | undefined]
+  if (delta.rollupId !== action.rollupId || second !== undefined) return 'wrong-delta'
+  const index = accountIndex(action.destination, depth)
+  if (index !== null && index !== acting.index) return 'unknown-account'
+  for (const spot of [acting, credited]) {
+    if (spot !== null && spot.account !== null && !isInRange(spot.account)) return 'out-of-range'
+  }
+  if (acting.amountWei !== failedAmount(action, failure)) return 'wrong-witness'
+  if (isAboutPayee(failure) !== (credited !== null)) return 'wrong-witness'
+  if (!sameWords(actionWords(next), actionWords(failedAnswer(action)))) return 'wrong-next'
+  if (!sameDelta(delta, 0n, ZERO_HASH, ZERO_HASH)) return 'wrong-delta'
+  const treeRoot = treeRootAbove(acting, acting.account)
+  if (credited !== null) {
+    const call = readCall(action.data) as { readonly to: bigint }
+    if (BigInt(credited.index) !== call.to || credited.pending !== 0n) return 'wrong-witness'
+    if (credited.from !== BigInt(acting.index)) return 'wrong-witness'
+    if (treeRootAbove(credited, credited.account) !== treeRoot) return 'wrong-root'
+  }
+  const { rootBefore, rootAfter } = delta
+  const isSame = BigInt(rootBefore) === BigInt(rootAfter)
+  return isSame && isState([treeRoot, acting.pending, rootBefore]) ? null : 'wrong-root'
+}
 
 function checkActing(
   context: LedgerContext,
   entry: Entry,
   slots: Slots,
-  acting: ActingWitness,
+  acting: ActingWitness & { readonly account: Account },
   credited: CreditedWitness | null,
 ): LedgerRefusal | null {
   const { action, deltas } = entry
@@ -141,6 +195,7 @@ function rootAfterBoth(
   credited: CreditedWitness,
 ): bigint | LedgerRefusal {
   if (BigInt(credited.index) !== transfer?.to) return 'wrong-witness'
+  if (credited.account === null) return 'unknown-account'
   if (credited.pending !== 0n || credited.from !== BigInt(acting.index)) return 'wrong-witness'
   if (treeRootAbove(credited, credited.account) !== treeRootAbove(acting, after)) {
     return 'wrong-root'
@@ -164,6 +219,7 @@ function checkCredit(
     valueWei: delta.etherDelta,
   }
   const { account, pending } = credited
+  if (account === null) return 'unknown-account'
   const after: Account | LedgerRefusal = creditedAccount(account, delta.etherDelta)
   if (typeof after === 'string') return after
   if (message.sourceRollup === message.destinationRollup) return 'wrong-delta'

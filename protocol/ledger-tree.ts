@@ -47,13 +47,16 @@ export type Ledger = {
 /** The ledger rollups one process keeps, by id. */
 export type Ledgers = ReadonlyMap<bigint, Ledger>
 
-/** An account with its path: what proves that it is in a tree. */
-export type Place = {
+/** A place in a tree with its path: what proves which account is there, or that none is. */
+export type Spot = {
   readonly index: number
-  readonly account: Account
+  readonly account: Account | null
   /** Hashes beside the path, from the leaf up: `depth` of them. */
   readonly siblings: readonly bigint[]
 }
+
+/** An account with its path. */
+export type Place = Spot & { readonly account: Account }
 
 /** Exclusive bound of a balance and of every amount, wei. */
 export const BALANCE_LIMIT = 1n << 96n
@@ -152,6 +155,12 @@ export const accountOf = (ledger: Ledger, index: number): Account | null =>
 
 /** The account at `index` with its path, or null if there is none. */
 export function placeOf(ledger: Ledger, index: number): Place | null {
+  const spot = spotOf(ledger, index)
+  return spot === null || spot.account === null ? null : { ...spot, account: spot.account }
+}
+
+/** The place at `index` with its path, account or none; null if it is not in the tree. */
+export function spotOf(ledger: Ledger, index: number): Spot | null {
   if (!fits(index, ledger.depth)) return null
   const siblings: bigint[] = []
   let tree = ledger.tree
@@ -161,12 +170,12 @@ export function placeOf(ledger: Ledger, index: number): Place | null {
     siblings.unshift(hashOf(turn ? left : right, height))
     tree = turn ? right : left
   }
-  return tree !== null && 'account' in tree ? { index, account: tree.account, siblings } : null
+  return { index, account: tree !== null && 'account' in tree ? tree.account : null, siblings }
 }
 
-/** Root of the tree with `account` at the end of a path. */
-export const treeRootAbove = ({ index, siblings }: Place, account: Account): bigint =>
+/** Root of the tree with `account`, or none, at the end of a path. */
+export const treeRootAbove = ({ index, siblings }: Spot, account: Account | null): bigint =>
   siblings.reduce(
     (hash, sibling, level) => poseidon(bitOf(index, level) ? [sibling, hash] : [hash, sibling]),
-    leafHash(account),
+    account === null ? 0n : leafHash(account),
   )

@@ -9,11 +9,23 @@
 import type { EddsaSignature } from './eddsa.ts'
 import {
   type Actor,
+  canBe,
+  isInRange,
   type LedgerContext,
   type LedgerRefusal,
   type Outcome,
   outcomeOf,
+  readCall,
 } from './ledger-calls.ts'
+import {
+  type CallFailure,
+  callFailure,
+  failedAmount,
+  failedAnswer,
+  mayFail,
+  payeeFailure,
+  paysWithin,
+} from './ledger-failures.ts'
 import {
   type Account,
   accountAddress,
@@ -21,10 +33,11 @@ import {
   BALANCE_LIMIT,
   type Ledger,
   type Ledgers,
-  type Place,
   placeOf,
   push,
   rootOf,
+  type Spot,
+  spotOf,
   withAccount,
 } from './ledger-tree.ts'
 import type { Hex } from './schema.ts'
@@ -32,7 +45,7 @@ import { type Action, type StateDelta, ZERO_HASH } from './table.ts'
 import { type Message, messageHash } from './words.ts'
 
 /** The account that acts: with what the entry does not say. */
-export type ActingWitness = Place & {
+export type ActingWitness = Spot & {
   /** Hash of the pending calls, without the one that the action makes or answers. */
   readonly pending: bigint
   /** Amount of the call, or of the pending one that is answered; 0 for `balance()`. Wei. */
@@ -41,8 +54,11 @@ export type ActingWitness = Place & {
   readonly signature: EddsaSignature | null
 }
 
-/** The account that is credited; in a send within one rollup as it is once the sender paid. */
-export type CreditedWitness = Place & {
+/**
+ * The account that is credited; in a send within one rollup as it is once the sender paid. Or what
+ * is found where an account is looked for that cannot be credited.
+ */
+export type CreditedWitness = Spot & {
   /** Hash of its rollup's pending calls. In a send within one rollup 0: the other slot has it. */
   readonly pending: bigint
   /** Address of the account that pays, as an integer. */
@@ -61,6 +77,8 @@ export type LedgerStep = {
   readonly deltas: readonly StateDelta[]
   readonly next: Action
   readonly witness: EntryWitness
+  /** Why the call fails, which the entry says; null if it does not. */
+  readonly failure: CallFailure | null
 }
 
 /**
@@ -77,8 +95,8 @@ export function applyAction(
 ): LedgerStep | LedgerRefusal {
   const ledger = ledgers.get(action.rollupId)
   if (ledger === undefined) return 'unknown-rollup'
-  // Its answer would come back to the rollup that gives it.
-  if (action.sourceRollup === ledger.rollup) return 'wrong-action'
+  const failed = failedStep(ledgers, ledger, action)
+  if (failed !== null) return failed
   const actor = actorOf(ledger, action, signature)
   if (typeof actor === 'string') return actor
   const outcome = outcomeOf(context, action, actor)
@@ -104,12 +122,50 @@ export function applyAction(
     : transfer(step, ledger.rollup, outcome, outcome.transfer)
 }
 
+/** What a call does that fails: nothing. Null if it does not fail. */
+function failedStep(
+  ledgers: Ledgers,
+  ledger: Ledger,
+  action: Action,
+): LedgerStep | LedgerRefusal | null {
+  if (!mayFail(action) || !canBe(action)) return null
+  const { rollup, depth } = ledger
+  // For an address outside of the tree any place will do.
+  const spot = spotOf(ledger, accountIndex(action.destination, depth) ?? 0)!
+  if (spot.account !== null && !isInRange(spot.account)) return 'out-of-range'
+  const own = callFailure(action, depth, spot.account)
+  const payee = own === null && paysWithin(action) ? payeeOf(ledger, action) : null
+  const failure = payee === null ? own : payeeFailure(action, payee.account)
+  if (failure === null) return null
+  if (payee !== null && payee.account !== null && !isInRange(payee.account)) return 'out-of-range'
+  const root = rootOf(ledger)
+  const acting: ActingWitness = {
+    ...spot,
+    pending: ledger.pending?.hash ?? 0n,
+    amountWei: failedAmount(action, failure),
+    signature: null,
+  }
+  const credited = payee === null ? null : { ...payee, pending: 0n, from: BigInt(spot.index) }
+  const delta = {
+    ...{ rollupId: rollup, rootBefore: root, rootAfter: root, etherDelta: 0n },
+    ...{ sent: ZERO_HASH, received: ZERO_HASH },
+  }
+  const next = failedAnswer(action)
+  return { ledgers, deltas: [delta], next, witness: { acting, credited }, failure }
+}
+
+/** Where a call pays to, in its own rollup: a place in the tree. */
+function payeeOf(ledger: Ledger, { data }: Action): Spot {
+  const call = readCall(data) as { readonly to: bigint }
+  return spotOf(ledger, Number(call.to))!
+}
+
 /** Whose account acts: the callee's, or the one whose pending call is answered. */
 function actorOf(
   ledger: Ledger,
   action: Action,
   signature: EddsaSignature | null,
-): (Place & Actor) | LedgerRefusal {
+): (Spot & Actor) | LedgerRefusal {
   const { pending } = ledger
   const isAnswer = action.actionType === 'RESULT'
   if (isAnswer && pending === null) return 'nothing-pending'
@@ -140,7 +196,7 @@ function finish(
     sent,
     received: ZERO_HASH,
   }
-  return { ledgers, deltas: [delta], next, witness: { acting, credited: null } }
+  return { ledgers, deltas: [delta], next, witness: { acting, credited: null }, failure: null }
 }
 
 /** The second half of a send, on this ledger or another one. */

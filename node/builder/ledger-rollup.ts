@@ -6,6 +6,7 @@ import type { EddsaSignature } from '#protocol/eddsa'
 import { encodeInputs, witnessFor } from '#protocol/inputs'
 import { applyAction, type EntryWitness } from '#protocol/ledger'
 import type { LedgerContext, LedgerRefusal } from '#protocol/ledger-calls'
+import type { CallFailure } from '#protocol/ledger-failures'
 import { type Ledger, rootOf } from '#protocol/ledger-tree'
 import type { Hex } from '#protocol/schema'
 import { boundaries, type Segment } from '#protocol/segments'
@@ -95,8 +96,8 @@ export function createLedgerRollups(options: LedgerRollupsOptions): LedgerRollup
     const after = applyAction(before, options.context, action, signature)
     if (typeof after === 'string') return { refused: reasons[after] ?? after }
     for (const { rollupId: moved } of after.deltas) keep(after.ledgers.get(moved)!)
-    const { deltas, next, witness } = after
-    return { deltas, next, witness }
+    const { deltas, next, witness, failure } = after
+    return { deltas, next, witness, ...(failure === null ? {} : { failure: failures[failure] }) }
   }
   return {
     rollups: new Map(
@@ -132,8 +133,7 @@ export function createLedgerRollups(options: LedgerRollupsOptions): LedgerRollup
 const reasons: Partial<Record<LedgerRefusal, string>> = {
   'unknown-rollup': 'it pays to a ledger rollup that is not here',
   'unknown-account': 'there is no such account',
-  'unknown-function': 'an account has no such function',
-  'not-owner': 'the caller does not own the account',
+  'unknown-function': 'a key can sign no such transaction',
   'wrong-signature': 'the account’s key did not sign this transaction, with this nonce',
   'wrong-action': 'a ledger takes no such action',
   'same-account': 'an account cannot pay itself',
@@ -141,4 +141,21 @@ const reasons: Partial<Record<LedgerRefusal, string>> = {
   'balance-overflow': 'the account would have too much money',
   'nothing-pending': 'it waits for no answer',
   'out-of-range': 'an amount is out of range',
+}
+
+/** For people: what an entry answers that its call failed. */
+const failures: Readonly<Record<CallFailure, string>> = {
+  'no-function': 'an account has no such function',
+  'no-place': 'its address is none of this ledger',
+  'no-account': 'there is no account at its address',
+  'not-payable': 'the function takes no ether',
+  'not-from-l1': 'only a call from L1 can withdraw',
+  'not-owner': 'the caller does not own the account',
+  'insufficient-balance': 'the account has too little money',
+  'balance-overflow': 'the account would have too much money',
+  'no-address': 'it withdraws to what is no address',
+  'same-account': 'an account cannot pay itself',
+  'no-payee-place': 'it pays to an address that is none of this ledger',
+  'no-payee': 'it pays to where there is no account',
+  'payee-overflow': 'the account it pays would have too much money',
 }

@@ -15,6 +15,8 @@ export type Step = {
   /** One or two; the first is of the rollup that acts. */
   readonly deltas: readonly StateDelta[]
   readonly next: Action
+  /** Of a call that fails: why, in words for people. */
+  readonly failure?: string
   /** What the ledger's prover needs beside the entry. */
   readonly witness?: EntryWitness
 }

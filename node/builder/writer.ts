@@ -198,9 +198,16 @@ class Draft {
   /** Simulates. @throws TableFailure when more than an entry is missing. */
   async passes(): Promise<boolean> {
     const simulation = await this.#simulate()
-    if (simulation.kind === 'failed') throw callFailure(simulation.call)
+    if (simulation.kind === 'failed') throw callFailure(simulation.call, this.#lastAnswer())
     this.#lack = simulation.kind === 'passed' ? null : simulation
     return this.#lack === null
+  }
+
+  /** Why the rollup that was asked last let its call fail; null if it did not. */
+  #lastAnswer(): string | null {
+    const { failure } = this.steps.at(-1) ?? {}
+    if (failure === undefined) return null
+    return `entry ${this.#entries.length} answers ${actionText(this.#entries.at(-1)!.action)}: ${failure}`
   }
 
   async #simulate(): Promise<Simulation> {
@@ -306,9 +313,10 @@ const isSame = (a: Address, b: Address): boolean => BigInt(a) === BigInt(b)
 
 const isSameAction = (a: Action, b: Action): boolean => actionHash(a) === actionHash(b)
 
-function callFailure(call: FailedCall): TableFailure {
+function callFailure(call: FailedCall, answer: string | null): TableFailure {
   const { to, selector, reason } = call
   const what = selector === '0x' ? 'plain ether' : `function ${selector}`
   const place = to === null ? 'a call of the transaction' : `the call of ${to} (${what})`
-  return new TableFailure('CALL_FAILED', `${place} failed: ${reason}`, { call })
+  const because = answer === null ? '' : ` (${answer})`
+  return new TableFailure('CALL_FAILED', `${place} failed: ${reason}${because}`, { call })
 }

@@ -69,11 +69,14 @@ component main {public [p, x, y]} = LedgerTable(${shapes[name].entries}, ${shape
  * files.
  */
 async function hashSources(name: ShapeName): Promise<string> {
-  const own = ['table.circom', basename(setup), `fixed-base${extname(setup)}`].concat(
-    `binary-files${extname(setup)}`,
-  )
+  const own = [
+    basename(setup),
+    ...['fixed-base', 'binary-files'].map((file) => file + extname(setup)),
+  ]
   const paths = own.map((file) => join(here, file))
-  for await (const file of glob('*.circom', { cwd: library })) paths.push(join(library, file))
+  for (const folder of [here, library]) {
+    for await (const file of glob('*.circom', { cwd: folder })) paths.push(join(folder, file))
+  }
   paths.push(resolve('circom2/package.json'))
   const hashes = await Promise.all(paths.sort().map(async (path) => sha256(await readFile(path))))
   return sha256([mainCircuit(name), ...hashes].join('\n'))

@@ -46,7 +46,7 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   tiny: {
     entries: 2,
     depth: 4,
-    programId: '0x945b6821c9276e2cfd3cf6e9c6ab8558260aa26f6c274f592cd077e66badfbe3',
+    programId: '0x49550fb99136043b34579999814bec28f4d01db502b9e61316d8814a9b3a5014',
     files: {
       zkey: {
         address: '0x13e6fa8dbd1a49760335993205aa606c07aa875ab1bb09452b471a42a2ecc85c',

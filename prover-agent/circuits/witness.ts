@@ -11,6 +11,8 @@ import {
 } from '#protocol/inputs'
 import type { EntryWitness } from '#protocol/ledger'
 import { readCall } from '#protocol/ledger-calls'
+import { callFailures, failureOf, isUnpaid, isUnread } from '#protocol/ledger-failures'
+import type { Account } from '#protocol/ledger-tree'
 import {
   encodeSegmentProof,
   type G1,
@@ -63,14 +65,20 @@ export const flagNames = [
   'named',
   'within',
   'failed',
+  'vacant',
+  // Why a call fails.
+  ...callFailures,
 ] as const
 
 /** What kind of entry it is, for an account that acts. */
-function flagsOf({ action }: Entry): bigint[] {
+function flagsOf({ action }: Entry, { acting, credited }: EntryWitness, depth: number): bigint[] {
   const { actionType, data, rollupId, failed } = action
   const isAnswer = actionType === 'RESULT'
-  const called = isAnswer ? null : readCall(data)
-  const flags: Readonly<Record<(typeof flagNames)[number], boolean>> = {
+  const failure = failureOf(action, depth, acting!.account, credited?.account)
+  const called = isAnswer || isUnread(failure) ? null : readCall(data)
+  const isWithin =
+    failure === null ? called?.name === 'send' && called.rollup === rollupId : isUnpaid(failure)
+  const flags: Readonly<Partial<Record<(typeof flagNames)[number], boolean>>> = {
     deposit: called?.name === 'deposit',
     balance: called?.name === 'balance',
     send: called?.name === 'send',
@@ -79,8 +87,10 @@ function flagsOf({ action }: Entry): bigint[] {
     signed: actionType === 'L2TX',
     tried: actionType === 'TRY_CALL',
     named: called?.name === 'deposit' && data !== '0x',
-    within: called?.name === 'send' && called.rollup === rollupId,
+    within: isWithin,
     failed: isAnswer && failed,
+    vacant: acting!.account === null,
+    ...Object.fromEntries(callFailures.map((name) => [name, name === failure])),
   }
   return flagNames.map((name) => (flags[name] ? 1n : 0n))
 }
@@ -96,10 +106,12 @@ function paymentOf({ action, deltas }: Entry, { acting, credited }: EntryWitness
   return { from: credited.from, to: BigInt(credited.index), paid }
 }
 
+const NO_ACCOUNT: Account = { key: [0n, 0n], balanceWei: 0n, nonce: 0n }
+
 /** Nobody's account and path: for a slot that the circuit computes with and does not look at. */
 const nowhere = (depth: number) => ({
   index: 0,
-  account: { key: [0n, 0n] as const, balanceWei: 0n, nonce: 0n },
+  account: NO_ACCOUNT,
   siblings: Array.from({ length: depth }, () => 0n),
   pending: 0n,
   amountWei: 0n,
@@ -114,22 +126,24 @@ function entrySignals(
 ): Record<string, Values> {
   const acting = witness.acting ?? nowhere(depth)
   const credited = witness.credited ?? nowhere(depth)
+  const account = acting.account ?? NO_ACCOUNT
+  const creditedAccount = credited.account ?? NO_ACCOUNT
   const isActing = entry !== undefined && witness.acting !== null
   const isSigned = isActing && entry.action.actionType === 'L2TX'
   return {
-    flags: isActing ? flagsOf(entry) : flagNames.map(() => 0n),
+    flags: isActing ? flagsOf(entry, witness, depth) : flagNames.map(() => 0n),
     index: BigInt(acting.index),
-    key: acting.account.key,
-    balance: acting.account.balanceWei,
-    nonce: acting.account.nonce,
+    key: account.key,
+    balance: account.balanceWei,
+    nonce: account.nonce,
     pending: acting.pending,
     amount: acting.amountWei,
     signature: (isSigned ? acting.signature : null) ?? NO_SIGNATURE,
     siblings: acting.siblings,
     creditedIndex: BigInt(credited.index),
-    creditedKey: credited.account.key,
-    creditedBalance: credited.account.balanceWei,
-    creditedNonce: credited.account.nonce,
+    creditedKey: creditedAccount.key,
+    creditedBalance: creditedAccount.balanceWei,
+    creditedNonce: creditedAccount.nonce,
     creditedPending: credited.pending,
     creditedSiblings: credited.siblings,
     ...(entry === undefined ? { from: 0n, to: 0n, paid: 0n } : paymentOf(entry, witness)),

@@ -12,6 +12,9 @@ import type { CircuitInput } from '#prover-agent/circuits/witness'
 /** What circom's WebAssembly exports. Numbers travel in eight words of 32 bits. */
 type Exports = {
   init(sanityCheck: number): void
+  getWitnessSize(): number
+  getWitness(wire: number): void
+  readSharedRWMemory(word: number): number
   getMessageChar(): number
   writeSharedRWMemory(word: number, value: number): void
   setInputSignal(nameHigh: number, nameLow: number, at: number): void
@@ -24,18 +27,48 @@ const { WebAssembly } = globalThis as unknown as {
   }
 }
 
+/** Words of 32 bits in a number. */
+const WORDS = 8
+
+type Question = { readonly input: CircuitInput; readonly of: 'none' | 'all' | readonly number[] }
+type Answer = string | Uint32Array
+
 /** A circuit that answers `accepted`, or where a constraint does not hold. */
 export class Circuit {
   readonly #child: ChildProcess
   constructor(wasm: string) {
-    const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
-    this.#child = fork(fileURLToPath(import.meta.url), [wasm], { execArgv: [], stdio: [...stdio] })
+    this.#child = fork(fileURLToPath(import.meta.url), [wasm], {
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    })
   }
 
   async ask(input: CircuitInput): Promise<string> {
+    return (await this.#send({ input, of: 'none' })) as string
+  }
+
+  /**
+   * Values of wires, in order; by default of all, the constant one first.
+   * @throws Error where a constraint does not hold.
+   */
+  async wires(input: CircuitInput, of: 'all' | readonly number[] = 'all'): Promise<bigint[]> {
+    const answer = await this.#send({ input, of })
+    if (typeof answer === 'string') throw new Error(answer)
+    const wires: bigint[] = []
+    for (let at = 0; at < answer.length; at += WORDS) {
+      let value = 0n
+      for (let word = WORDS - 1; word >= 0; word--)
+        value = (value << 32n) | BigInt(answer[at + word]!)
+      wires.push(value)
+    }
+    return wires
+  }
+
+  async #send(question: Question): Promise<Answer> {
     const answered = once(this.#child, 'message')
-    this.#child.send(input)
-    const [answer] = (await answered) as [string]
+    this.#child.send(question)
+    const [answer] = (await answered) as [Answer]
     return answer
   }
 
@@ -53,7 +86,7 @@ function nameHash(name: string): [high: number, low: number] {
   return [Number(hash >> 32n), Number(hash & 0xffffffffn)]
 }
 
-async function load(path: string): Promise<(input: CircuitInput) => void> {
+async function load(path: string) {
   let messages: string[] = []
   const runtime = {
     exceptionHandler: (code: number) => {
@@ -71,7 +104,16 @@ async function load(path: string): Promise<(input: CircuitInput) => void> {
   }
   const { instance } = await WebAssembly.instantiate(await readFile(path), { runtime })
   const circuit = instance.exports
-  return (input) => {
+  const wires = (of: 'all' | readonly number[]): Uint32Array => {
+    const asked = of === 'all' ? [...Array(circuit.getWitnessSize()).keys()] : of
+    const values = new Uint32Array(asked.length * WORDS)
+    for (let at = 0; at < values.length; at++) {
+      if (at % WORDS === 0) circuit.getWitness(asked[at / WORDS]!)
+      values[at] = circuit.readSharedRWMemory(at % WORDS)
+    }
+    return values
+  }
+  const compute = (input: CircuitInput): void => {
     messages = []
     circuit.init(0)
     for (const [name, values] of Object.entries(input)) {
@@ -79,21 +121,23 @@ async function load(path: string): Promise<(input: CircuitInput) => void> {
       for (const [at, value] of flat.entries()) {
         let rest = BigInt(value)
         if (rest < 0n || rest >= FIELD_ORDER) throw new Error(`${name}: ${value} is no word`)
-        for (let word = 0; word < 8; word++, rest >>= 32n) {
+        for (let word = 0; word < WORDS; word++, rest >>= 32n) {
           circuit.writeSharedRWMemory(word, Number(rest & 0xffffffffn))
         }
         circuit.setInputSignal(...nameHash(name), at)
       }
     }
   }
+  return { compute, wires }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const compute = await load(process.argv[2] ?? '')
-  process.on('message', (input: CircuitInput) => {
-    let answer = 'accepted'
+  const { compute, wires } = await load(process.argv[2] ?? '')
+  process.on('message', ({ input, of }: Question) => {
+    let answer: Answer = 'accepted'
     try {
       compute(input)
+      if (of !== 'none') answer = wires(of)
     } catch (error) {
       answer = String(error)
     }

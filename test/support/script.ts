@@ -20,6 +20,8 @@ export type ScriptStep =
   | { readonly kind: 'write'; readonly slot: number; readonly word: bigint }
   | { readonly kind: 'read' | 'note'; readonly slot: number }
   | { readonly kind: 'balance' | 'revert' }
+  /** Call data of what is no Player. */
+  | { readonly kind: 'data'; readonly data: Hex }
 export type Script = readonly ScriptStep[]
 
 /** How Players reach each other. */
@@ -47,7 +49,7 @@ export const encodeScript = (self: Party, script: Script, route: Route): Hex =>
   concatHex(script.map((step) => encodeStep(self, step, route)))
 
 const bytes = (value: number | bigint, width: number): Hex => numberToHex(value, { size: width })
-const opcode = (kind: ScriptStep['kind']): Hex => bytes(opcodes[kind], 1)
+const opcode = (kind: keyof typeof opcodes): Hex => bytes(opcodes[kind], 1)
 
 function encodeStep(self: Party, step: ScriptStep, route: Route): Hex {
   switch (step.kind) {
@@ -59,6 +61,8 @@ function encodeStep(self: Party, step: ScriptStep, route: Route): Hex {
     case 'balance':
     case 'revert':
       return opcode(step.kind)
+    case 'data':
+      return step.data
     default:
       return encodeCall(self, step, route)
   }

@@ -44,10 +44,18 @@ describe('a transaction no table makes pass', () => {
   })
 
   test('ends with what the rollup refuses', async () => {
+    const lost = onLedger(FIRST, OWNED, encodeSend(SECOND, 9, 0n))
+    await expect(chain.write([lost])).rejects.toMatchObject({
+      code: 'STEP_REFUSED',
+      message: expect.stringContaining('there is no such account'),
+    })
+  })
+
+  test('ends with why a ledger lets a call fail that nobody catches', async () => {
     const theft = onLedger(FIRST, KEYED, encodeSend(SECOND, OWNED, 1n))
     await expect(chain.write([theft])).rejects.toMatchObject({
-      code: 'STEP_REFUSED',
-      message: expect.stringContaining('the caller does not own the account'),
+      code: 'CALL_FAILED',
+      message: expect.stringMatching(/on rollup 3 .*: the caller does not own the account\)$/),
     })
   })
 

@@ -156,7 +156,8 @@ function spoiledWitnesses({ acting, credited }: EntryWitness): [what: string, En
   const spoil = <T extends NonNullable<EntryWitness['acting'] | EntryWitness['credited']>>(
     place: T,
   ): [string, T][] => {
-    const { account, siblings, index } = place
+    const { siblings, index } = place
+    const account = place.account!
     const key = [account.key[0] + 1n, account.key[1]] as const
     return [
       ['key', { ...place, account: { ...account, key } }],

@@ -14,6 +14,7 @@ import { accountAddress, accountOf, type Ledgers, rootOf, withAccount } from '#p
 import type { Hex } from '#protocol/schema'
 import { type Action, ZERO_HASH } from '#protocol/table'
 import { messageHash } from '#protocol/words'
+import { failures } from '#test/support/ledger-failures'
 import {
   answer,
   call,
@@ -36,7 +37,16 @@ const balanceOf = (state: Ledgers, rollup: bigint, index: number) =>
   accountOf(state.get(rollup)!, index)!.balanceWei
 const apply = (action: Action, to: Ledgers = ledgers, signer = 1) =>
   applyAction(to, context, action, signatureOf(to, action, signer))
-const refusal = (data: Hex, change: Partial<Action> = {}) => apply(call(data, change))
+/** Why a call is refused or fails. */
+function refusal(data: Hex, change: Partial<Action> = {}) {
+  const step = apply(call(data, change))
+  return typeof step === 'string' ? step : step.failure
+}
+
+const payeeWith = (balanceWei: bigint) => {
+  const first = ledgers.get(1n)!
+  return new Map(ledgers).set(1n, withAccount(first, 3, { ...accountOf(first, 3)!, balanceWei }))
+}
 
 describe('applyAction', () => {
   test('credits a deposit, by its selector or none, and answers with the balance', () => {
@@ -120,23 +130,20 @@ describe('applyAction', () => {
 
   test('refuses accounts, rollups and functions there are not', () => {
     expect(refusal('0x', { rollupId: 3n })).toBe('unknown-rollup')
-    expect(refusal('0x', { destination: accountAddress(2) })).toBe('unknown-account')
-    expect(refusal('0x', { destination: accountAddress(16) })).toBe('unknown-account')
-    expect(refusal('0x12345678')).toBe('unknown-function')
-    expect(refusal(`${encodeDeposit()}00`)).toBe('unknown-function')
-    expect(refusal(`${encodeSend(2n, 5, 1n)}00`)).toBe('unknown-function')
     expect(refusal(encodeSend(3n, 5, 1n))).toBe('unknown-rollup')
     expect(refusal(encodeSend(2n, 1, 1n))).toBe('unknown-account')
     expect(refusal(encodeSend(2n, 16, 1n))).toBe('unknown-account')
-    expect(refusal(encodeSend(1n, 1, 1n))).toBe('same-account')
+    const place = { destination: accountAddress(2) }
+    const nobody = transaction(encodeSend(2n, 5, 1n), place)
+    expect(applyAction(ledgers, context, nobody)).toBe('unknown-account')
+    expect(apply(transaction(encodeSend(1n, 2, 1n)))).toBe('unknown-account')
+    expect(apply(transaction(encodeSend(1n, 16, 1n)))).toBe('unknown-account')
+    expect(apply(transaction(encodeSend(1n, 3, 1n)))).toBe('same-account')
     expect(apply(transaction(encodeDeposit()))).toBe('unknown-function')
   })
 
   test('refuses whoever does not own the account', () => {
     const data = encodeSend(2n, 5, 1n)
-    expect(refusal(data, { sourceAddress: till })).toBe('not-owner')
-    expect(refusal(data, { sourceRollup: 2n })).toBe('not-owner')
-    expect(refusal(data, { destination: accountAddress(3) })).toBe('not-owner')
     expect(apply(transaction(data), ledgers, 2)).toBe('wrong-signature')
     expect(applyAction(ledgers, context, transaction(data))).toBe('wrong-signature')
     const signature = signatureOf(ledgers, transaction(data))
@@ -151,18 +158,40 @@ describe('applyAction', () => {
   })
 
   test('refuses what would make or lose money', () => {
-    expect(refusal(encodeSend(2n, 5, 1_001n))).toBe('insufficient-balance')
-    expect(refusal(encodeWithdraw(till, 1_001n))).toBe('insufficient-balance')
-    expect(refusal(encodeSend(2n, 5, 1n << 96n))).toBe('out-of-range')
-    for (const data of [encodeBalance(), encodeSend(2n, 5, 1n), encodeWithdraw(till, 1n)]) {
-      expect(refusal(data, { value: 1n })).toBe('wrong-action')
+    expect(apply(transaction(encodeSend(2n, 5, 1_001n)))).toBe('insufficient-balance')
+    expect(apply(transaction(encodeSend(2n, 5, 1n << 96n)))).toBe('out-of-range')
+    for (const data of [encodeSend(2n, 5, 1n), encodeWithdraw(till, 1n)]) {
+      expect(apply(transaction(data, { value: 1n }))).toBe('wrong-action')
     }
-    expect(refusal('0x', { value: 1n << 96n })).toBe('out-of-range')
-    expect(refusal('0x', { value: (1n << 96n) - 1_000n })).toBe('balance-overflow')
     const rich = { key: eddsaKey(secret(9)), balanceWei: (1n << 96n) - 250n, nonce: 0n }
     const full = new Map(ledgers).set(2n, withAccount(ledgers.get(2n)!, 5, rich))
+    const broken = { ...rich, balanceWei: 1n << 96n }
+    const odd = new Map(ledgers).set(1n, withAccount(ledgers.get(1n)!, 1, broken))
+    expect(apply(call('0x12345678'), odd)).toBe('out-of-range')
+    expect(apply(call(encodeSend(1n, 3, 1n)), payeeWith(1n << 96n))).toBe('out-of-range')
     expect(apply(call(encodeSend(2n, 5, 250n)), full)).toBe('balance-overflow')
     expect(apply(call(encodeSend(2n, 5, 249n)), full)).toHaveProperty('deltas')
+  })
+
+  test.each(failures(DEPTH))('lets a call fail: $name', ({ reason, entry, ledgers: state }) => {
+    const step = apply(entry.action, state)
+    if (typeof step === 'string') throw new Error(step)
+    const { rollupId, sourceRollup, scope, value } = entry.action
+    const root = rootOf(state.get(rollupId)!)
+    expect(step.failure).toBe(reason)
+    expect(step.ledgers).toBe(state)
+    expect(step.deltas).toEqual([
+      {
+        ...{ rollupId, rootBefore: root, rootAfter: root, etherDelta: 0n },
+        ...{ sent: ZERO_HASH, received: ZERO_HASH },
+      },
+    ])
+    const back = { rollupId: sourceRollup, sourceRollup: rollupId, scope, value }
+    expect(step.next).toEqual(answer({ ...back, failed: true }))
+  })
+
+  test.each(failures(DEPTH))('and not where it need not: $name', ({ mended }) => {
+    expect(apply(mended.action, mended.ledgers)).toHaveProperty('failure', null)
   })
 
   test('refuses actions that cannot be', () => {
@@ -170,6 +199,7 @@ describe('applyAction', () => {
     expect(refusal('0x', { failed: true })).toBe('wrong-action')
     expect(refusal('0x', { sourceRollup: 1n })).toBe('wrong-action')
     expect(refusal(encodeWithdraw(till, 1n), { scope: [1] })).toBe('wrong-action')
+    expect(refusal('0x12345678', { sourceRollup: 1n })).toBe('wrong-action')
     expect(apply(answer())).toBe('nothing-pending')
     const { ledgers: waiting } = run(ledgers, [errand[0]!])
     expect(apply(answer({ scope: [] }), waiting)).toBe('wrong-action')

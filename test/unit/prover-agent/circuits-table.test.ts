@@ -17,28 +17,15 @@ import {
   rootOf,
   withAccount,
 } from '#protocol/ledger-tree'
-import { segmentPoint } from '#protocol/segments'
 import type { Entry, Table } from '#protocol/table'
-import {
-  evaluate,
-  HEADER_WORDS,
-  messageHash,
-  poseidonDigest,
-  publicInputsHash,
-  tableWords,
-} from '#protocol/words'
+import { HEADER_WORDS, messageHash, tableWords } from '#protocol/words'
 import { buildShape } from '#prover-agent/circuits/build'
 import { shapeFiles, shapes } from '#prover-agent/circuits/shapes'
-import {
-  type CircuitInput,
-  checkInputs,
-  flagNames,
-  prepareStatement,
-} from '#prover-agent/circuits/witness'
+import { type CircuitInput, checkInputs, flagNames } from '#prover-agent/circuits/witness'
+import { inputOf as inputFor, withSignal, withWords, wordsOf } from '#test/support/circuit-claims'
 import { Circuit } from '#test/support/circuit-process'
 import {
   context,
-  oneSegment,
   operations,
   otherProgram,
   payee,
@@ -49,6 +36,12 @@ import {
   tableOf,
 } from '#test/support/ledger-sample'
 
+const inputOf = (
+  table: Table,
+  witnesses: readonly EntryWitness[],
+  of = program,
+  paid = payee,
+): CircuitInput => inputFor(table, witnesses, shapes.tiny, of, paid)
 const DEPTH = shapes.tiny.depth
 const all = operations(DEPTH)
 const named = (name: string) => all.find((operation) => operation.name === name)!
@@ -64,33 +57,10 @@ afterAll(() => circuit.close())
 
 const ask = (input: CircuitInput) => circuit.ask(input)
 
-/** What the agent gives the circuit. */
-function inputOf(
-  table: Table,
-  witnesses: readonly EntryWitness[],
-  of = program,
-  paid = payee,
-): CircuitInput {
-  const inputs = oneSegment(table, witnesses, { depth: DEPTH, room: shapes.tiny.entries, of })
-  return prepareStatement(inputs, of.verifier, paid, shapes.tiny)!.input
-}
-
-/** The input with other words, whose digest, challenge and value are computed anew. */
-function withWords(input: CircuitInput, words: readonly bigint[]): CircuitInput {
-  const p = poseidonDigest(words)
-  const x = segmentPoint(publicInputsHash(words), 0, payee)
-  const y = evaluate(words, x)
-  return { ...input, p: String(p), x: String(x), y: String(y), words: words.map(String) }
-}
-const wordsOf = (input: CircuitInput) => (input.words as string[]).map(BigInt)
 function withWord(input: CircuitInput, at: number, change: (word: bigint) => bigint) {
   const words = wordsOf(input)
   return withWords(input, words.with(at, change(words[at]!)))
 }
-
-/** The input with another value of the first entry's signal. */
-const withSignal = (input: CircuitInput, name: string, value: CircuitInput[string]) =>
-  ({ ...input, [name]: (input[name] as CircuitInput[string][]).with(0, value) }) as CircuitInput
 
 /** Here only the second delta is the ledger's. */
 const RECEIVED = 'what a rollup of another program sends'
@@ -309,7 +279,7 @@ function forged({
   balanceWei = 1_000n,
   receiverWei = 1_000n,
   nonce = 0n,
-  key = across.witness.acting!.account.key,
+  key = across.witness.acting!.account!.key,
   rollup = 2n,
   to = 5,
   others,

@@ -60,14 +60,23 @@ describe('ledger rollups', () => {
 
   test('refuse with words', async () => {
     const made = start()
-    const strange = call(1n, '0x12345678')
-    await expect(stepOf(made, strange)).rejects.toThrow('has no such function')
+    const deposit = call(1n, encodeDeposit())
     const unknown = rootsNow().set(1n, `0x${'01'.repeat(32)}`)
-    await expect(stepOf(made, strange, unknown)).rejects.toThrow('no state with the root 0x0101')
+    await expect(stepOf(made, deposit, unknown)).rejects.toThrow('no state with the root 0x0101')
     const unsigned = actionOf('L2TX', {
       ...{ rollupId: 1n, destination: accountAddress(1), data: encodeSend(2n, 0, 1n) },
     })
     await expect(stepOf(made, unsigned)).rejects.toThrow('did not sign')
+  })
+
+  test('answer a call that fails, say why, and stay where they are', async () => {
+    const made = start()
+    const step = await stepOf(made, call(1n, '0x12345678', { value: 5n }))
+    const root = rootsNow().get(1n)!
+    expect(step.deltas).toMatchObject([{ rootBefore: root, rootAfter: root, etherDelta: 0n }])
+    expect(step.next).toMatchObject({ actionType: 'RESULT', failed: true, value: 5n, data: '0x' })
+    expect(step.failure).toBe('an account has no such function')
+    expect((await stepOf(made, call(1n, encodeDeposit()))).failure).toBeUndefined()
   })
 
   test('forget what did not happen, once L1 says where they stand', async () => {
@@ -80,9 +89,11 @@ describe('ledger rollups', () => {
     expect(made.ledgerAt(1n, rootAfter)).not.toBeNull()
   })
 
-  test('give their prover inputs that keep their promises', async () => {
+  test.each([
+    ['a payment', call(1n, encodeSend(2n, 0, 100n))],
+    ['a call that fails', call(1n, encodeSend(1n, 2, 100n))],
+  ])('give their prover inputs that keep their promises: %s', async (_, action) => {
     const made = start()
-    const action = call(1n, encodeSend(2n, 0, 100n))
     const step = await stepOf(made, action)
     const { deltas, next } = step
     const table: Table = { ...context, programs, entries: [{ deltas, action, next }] }

@@ -1,0 +1,96 @@
+/** The hunt for mutants from beginning to end, which goes on where it stopped. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { KnobCircuit } from './knobs.ts'
+import type { Mutant } from './mutable-circuit.ts'
+import { honestInputs, lies, MutantHunt, type Named, SHAPE, spoil } from './mutants.ts'
+import { reasonOf } from './preserved.ts'
+
+/** Where a value is off, another thing may have to be so, too: the other way round. */
+const OFF = [1n, -1n]
+
+export async function runMutants({
+  lines,
+  kinds,
+  isFresh,
+  say,
+}: {
+  /** `file:from-to`: only mutants of these lines. */
+  readonly lines: string | null
+  /** How many kinds of entry are spoiled. */
+  readonly kinds: number
+  /** Forgets what an earlier run caught. */
+  readonly isFresh: boolean
+  readonly say: (line: string) => void
+}): Promise<string[]> {
+  say('compiling the circuit with knobs ...')
+  const circuit = new KnobCircuit(SHAPE.depth)
+  const state = join(circuit.folder, 'caught.json')
+  if (isFresh) rmSync(state, { force: true })
+  const before: Record<string, string> = existsSync(state)
+    ? JSON.parse(readFileSync(state, 'utf8'))
+    : {}
+  const wanted = circuit.mutants.filter((mutant) => isIn(mutant, lines))
+  const hunt = new MutantHunt(circuit, wanted)
+  for (const mutant of wanted) if (mutant.knob in before) hunt.take(mutant, before[mutant.knob]!)
+  say(`${wanted.length} mutants, ${hunt.caught.size} caught before`)
+  const save = (): void => {
+    const caught = [...hunt.caught].map(([knob, { by }]) => [knob, by])
+    writeFileSync(state, JSON.stringify({ ...before, ...Object.fromEntries(caught) }, null, 1))
+  }
+  const told = (what: string): void => {
+    save()
+    say(`${what}: ${hunt.open.length} of ${wanted.length} left`)
+  }
+  const honest = honestInputs().slice(0, kinds)
+  await hunting(hunt, honest, told)
+  circuit.close()
+  return summary(hunt, say)
+}
+
+const isIn = ({ file, line }: Mutant, lines: string | null): boolean => {
+  if (lines === null) return true
+  const [name, range = ''] = lines.split(':')
+  const [from, to = from] = range.split('-').map(Number)
+  return file === name && (range === '' || (line >= from! && line <= to!))
+}
+
+async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: string) => void) {
+  const hasOpen = (...kinds: Mutant['kind'][]) => hunt.open.some(({ kind }) => kinds.includes(kind))
+  if (hasOpen('check', 'call')) {
+    for (const lie of lies()) await hunt.trySpoiled({ ...lie, frozen: null })
+    told('lies')
+  }
+  for (const each of honest) {
+    if (!hasOpen('check', 'call')) break
+    for (const spoiled of spoil(each)) await hunt.trySpoiled(spoiled)
+    told(`spoiled ${each.name}`)
+  }
+  for (const each of honest) {
+    const off = hunt.open.filter(({ kind, knob }) => isOff(kind) && reasonOf(knob, hunt) === null)
+    if (off.length === 0) break
+    for (const mutant of off) {
+      for (const by of OFF) await hunt.tryOff(mutant, { ...each, frozen: null }, by)
+    }
+    told(`values off in ${each.name}`)
+  }
+}
+
+const isOff = (kind: Mutant['kind']): boolean => kind === 'value' || kind === 'input'
+
+function summary(hunt: MutantHunt, say: (line: string) => void): string[] {
+  const found: string[] = []
+  let preserved = 0
+  for (const mutant of hunt.open) {
+    const { file, line, kind, text } = mutant
+    const reason = reasonOf(mutant.knob, hunt)
+    const what = `${file}:${line} (${kind}) ${text}`
+    if (reason === null) found.push(`not caught: ${what}`)
+    else {
+      preserved += 1
+      say(`needs no catching: ${what}: ${reason}`)
+    }
+  }
+  say(`${hunt.caught.size} mutants caught, ${preserved} preserve soundness, ${found.length} open`)
+  return found
+}

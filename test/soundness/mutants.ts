@@ -1,0 +1,195 @@
+/**
+ * For each constraint that the circuit's sources state, an input that is refused, and accepted as
+ * soon as that one constraint is gone. Such inputs are found by spoiling honest ones: a signal, a
+ * flag or a word is changed (or a value inside, where that is what the mutant leaves open), then
+ * the words that follow from it are made to fit, so that nothing else is wrong.
+ */
+import type { CircuitInput } from '#prover-agent/circuits/witness'
+import { failureClaims, inputOf, successClaim } from '#test/support/circuit-claims'
+import { failures } from '#test/support/ledger-failures'
+import { operations } from '#test/support/ledger-sample'
+import { type Gap, type KnobCircuit, mod, subjectOf } from './knobs.ts'
+import type { Mutant } from './mutable-circuit.ts'
+
+export type Named = { readonly name: string; readonly input: CircuitInput }
+/** How a mutant was caught. */
+export type Catch = { readonly mutant: Mutant; readonly by: string }
+
+export const SHAPE = { entries: 1, depth: 4 } as const
+
+/** Honest inputs of every kind of entry. */
+export const honestInputs = (): Named[] =>
+  [...operations(SHAPE.depth), ...failures(SHAPE.depth)].map(({ name, table, witness }) => ({
+    name,
+    input: inputOf(table, [witness], SHAPE),
+  }))
+
+/** Lies whose hashes all fit: failures of calls that succeed, and the other way round. */
+export function lies(): Named[] {
+  return failures(SHAPE.depth).flatMap(({ name, entry, ledgers, mended }) => {
+    const success = successClaim(ledgers, entry.action, SHAPE)
+    const claims = failureClaims(mended.ledgers, mended.action, SHAPE)
+    return [
+      ...(success === null ? [] : [{ name: `${name}, as a success`, input: success }]),
+      ...claims.map(({ reason, input }) => ({ name: `${name}, mended, as ${reason}`, input })),
+    ]
+  })
+}
+
+type Values = CircuitInput[string]
+const first = (input: CircuitInput, name: string) => (input[name] as Values[])[0] as Values
+
+function changed(
+  input: CircuitInput,
+  name: string,
+  at: number | null,
+  value: bigint,
+): CircuitInput {
+  const text = String(mod(value))
+  if (name === 'words') return { ...input, words: (input.words as string[]).with(at!, text) }
+  if (name === 'p' || name === 'x' || name === 'y') return { ...input, [name]: text }
+  const old = first(input, name)
+  return { ...input, [name]: [at === null ? text : (old as string[]).with(at, text)] }
+}
+
+/** Other values of a number than the honest one: one more, and around what it is limited by. */
+const odd: Readonly<Record<string, readonly bigint[]>> = {
+  amount: [-1n, 1n << 96n, 1_001n, 1_000n],
+  balance: [-1n, 1n << 96n, (1n << 96n) - 1n, 99n],
+  nonce: [(1n << 64n) - 1n, 1n << 64n],
+  creditedBalance: [1n << 96n, (1n << 96n) - 1n, -50n],
+  paid: [-1n, 1n << 96n],
+  index: [16n, 0n],
+  creditedIndex: [16n, 0n],
+  to: [16n, 0n],
+}
+
+type Spoiled = Named & { readonly frozen: string | null }
+
+/** An honest input with one thing changed, each in turn. */
+export function* spoil({ name, input }: Named): Generator<Spoiled> {
+  const one = (what: string, other: CircuitInput, frozen: string | null = null): Spoiled => ({
+    name: `${name}: ${what}`,
+    input: other,
+    frozen,
+  })
+  const flags = first(input, 'flags') as string[]
+  const withFlags = (other: string[]): CircuitInput => ({ ...input, flags: [other] })
+  yield one('no flags', withFlags(flags.map(() => '0')))
+  for (const [at, flag] of flags.entries()) {
+    yield one(`flag ${at}`, withFlags(flags.with(at, flag === '1' ? '0' : '1')))
+    if (at < 5)
+      yield one(
+        `kind ${at}`,
+        withFlags(flags.map((old, of) => (of === at ? '1' : of < 5 ? '0' : old))),
+      )
+  }
+  yield one('a flag of two', withFlags(flags.map((flag) => (flag === '1' ? '2' : '0'))))
+  for (const signal of Object.keys(input)) {
+    if (['p', 'x', 'y', 'words', 'flags'].includes(signal)) continue
+    const old = first(input, signal)
+    if (typeof old !== 'string') {
+      for (const at of signal.toLowerCase().includes('siblings') ? [0] : old.keys()) {
+        yield one(`${signal} ${at}`, changed(input, signal, at, BigInt(old[at] as string) + 1n))
+      }
+      continue
+    }
+    for (const value of [BigInt(old) + 1n, ...(odd[signal] ?? [])]) {
+      yield one(`${signal} ${value}`, changed(input, signal, null, value))
+    }
+  }
+  for (const signal of ['p', 'x', 'y']) {
+    const value = BigInt(input[signal] as string) + 1n
+    yield one(signal, changed(input, signal, null, value), signal)
+  }
+  for (const [at, word] of (input.words as string[]).entries()) {
+    yield one(`word ${at}`, changed(input, 'words', at, BigInt(word) + 1n), `words ${at}`)
+  }
+}
+
+/** Rounds after which words that still do not fit never will. */
+const REPAIRS = 4
+
+/**
+ * The input with its words made to fit, and what is still wrong. Null where that is more than
+ * `most` things, or nothing fits.
+ */
+async function repair(
+  circuit: KnobCircuit,
+  { input, frozen }: Pick<Spoiled, 'input' | 'frozen'>,
+  most: number,
+  knobs: ReadonlyMap<number, bigint> = new Map(),
+): Promise<{ readonly input: CircuitInput; readonly gaps: readonly Gap[] } | null> {
+  let now = input
+  for (let round = 0; ; round++) {
+    const looked = await circuit.look(now, knobs)
+    if ('error' in looked) return null
+    const { gaps } = looked
+    const before = now
+    const lost = gaps.filter((gap) => subjectOf(gap) === null).map(({ mutant }) => mutant)
+    // What is wrong without a word in it stays wrong.
+    if (new Set(lost).size > most) return null
+    if (round < REPAIRS) {
+      for (const gap of gaps) {
+        const subject = subjectOf(gap)
+        if (subject === null) continue
+        const { name, at } = subject
+        if (frozen === (name === 'words' ? `words ${at}` : name)) continue
+        const old = name === 'words' ? (before.words as string[])[at]! : (before[name] as string)
+        now = changed(now, name, at, BigInt(old) - gap.by)
+      }
+    }
+    if (now === before) return { input: now, gaps }
+  }
+}
+
+export class MutantHunt {
+  readonly caught = new Map<number, Catch>()
+  readonly #circuit: KnobCircuit
+  /** Those that are wanted and not caught yet. */
+  readonly #open: Map<number, Mutant>
+
+  constructor(circuit: KnobCircuit, wanted: readonly Mutant[]) {
+    this.#circuit = circuit
+    this.#open = new Map(wanted.map((mutant) => [mutant.knob, mutant]))
+  }
+
+  /** Caught by an earlier run. */
+  take(mutant: Mutant, by: string): void {
+    this.#open.delete(mutant.knob)
+    this.caught.set(mutant.knob, { mutant, by })
+  }
+
+  get open(): Mutant[] {
+    return [...this.#open.values()]
+  }
+
+  /** Checks and calls that this input, made to fit, is the only one to break. */
+  async trySpoiled(spoiled: Spoiled): Promise<void> {
+    const repaired = await repair(this.#circuit, spoiled, 1)
+    if (repaired === null) return
+    const broken = [...new Set(repaired.gaps.map(({ mutant }) => mutant))]
+    if (broken.length > 1) return
+    const calls = this.open.filter(({ kind }) => kind === 'call')
+    for (const mutant of broken.length === 1 ? broken : calls) {
+      if (this.#open.has(mutant.knob)) await this.#verify(repaired.input, mutant, 1n, spoiled.name)
+    }
+  }
+
+  /** Values and inputs: the honest input with one of them off, and the words made to fit. */
+  async tryOff(mutant: Mutant, { name, input, frozen }: Spoiled, by: bigint): Promise<void> {
+    if (!this.#open.has(mutant.knob)) return
+    const knobs = new Map([[mutant.knob, by]])
+    const repaired = await repair(this.#circuit, { input, frozen }, 0, knobs)
+    if (repaired === null || repaired.gaps.length > 0) return
+    // It is off where it does not matter: the statement is the honest one.
+    if (frozen === null && repaired.input === input) return
+    await this.#verify(repaired.input, mutant, by, `${name}, off by ${by}`)
+  }
+
+  async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<void> {
+    if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return
+    if (await this.#circuit.accepts(input, new Map())) return
+    this.take(mutant, how)
+  }
+}
