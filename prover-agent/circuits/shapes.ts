@@ -49,34 +49,34 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
     programId: '0x49550fb99136043b34579999814bec28f4d01db502b9e61316d8814a9b3a5014',
     files: {
       zkey: {
-        address: '0x13e6fa8dbd1a49760335993205aa606c07aa875ab1bb09452b471a42a2ecc85c',
-        bytes: 23_988_372,
+        address: '0xfda1bdfeb6fa7896c3ab89916504a1b30965ac97f7bcca2794cfa4c84bbd8664',
+        bytes: 24_331_036,
       },
       wasm: {
-        address: '0x21951be8c9228af035d5f7acaba821aba4e94ffa653a8bc8a24fd54a7abd13cf',
-        bytes: 6_954_129,
+        address: '0x6c9bb66f14e9019f5a3c403c20a96871597103fd8da626ae418cdab6fc4ccf41',
+        bytes: 6_963_372,
       },
       verificationKey: {
-        address: '0x0a5498efa8dc18085cfd9e398fd46b46c3444ea39e61bd947d18bf026cafd709',
-        bytes: 2_355,
+        address: '0xd9c1e7a69e7a131012df72839c7358eb9b1fd34ef282c1b7329e0802a052473d',
+        bytes: 2_357,
       },
     },
   },
   n1d16: {
     entries: 1,
     depth: 16,
-    programId: '0xb6607476d7f0398a5c77bc16129310f1abec2b7760568df744d7a69f3837daa6',
+    programId: '0xb48cc7f0ed0a871869c323c75cf2925b956884c0c74bb942936403e29b9653c2',
     files: {
       zkey: {
-        address: '0xe929525aad2967dddfcb21022508e6529dec885870f1a23b96698f1013000a49',
-        bytes: 19_201_616,
+        address: '0x9c0e2fd889943f2be5de1a98cca3252295b286463ebc88557586ff2d20696d55',
+        bytes: 19_372_948,
       },
       wasm: {
-        address: '0x504cd87849d9a34839a87cad121c5356470c6ed80569c7486a85e380685a87a0',
-        bytes: 6_944_472,
+        address: '0xaad34e35b5617d89768617ca08edcf038e0b518c36660c1c911931d94210a54b',
+        bytes: 6_952_544,
       },
       verificationKey: {
-        address: '0x0401a4b65497a77f8c68ed96634ae120caf7d7bbbb0fc2291d4f228405314867',
+        address: '0xc70b0cbcdf5d78d705c33ceed4acaf4d36b5b90601ded69505f6b829b89ad1f7',
         bytes: 2_357,
       },
     },
@@ -84,38 +84,38 @@ export const shapes: Readonly<Record<ShapeName, ShapeInfo>> = {
   n4d16: {
     entries: 4,
     depth: 16,
-    programId: '0x0000000000000000000000000000000000000000000000000000000000000004',
+    programId: '0x06cd2ca03afe25467850d2aa96f7f91b530291be1eca0bd213a8bc7b5b160422',
     files: {
       zkey: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0x6ed86535dd6921f8dd8df4ddf2efc8614081c67a2a66c257f3abeb13779366e5',
+        bytes: 75_088_876,
       },
       wasm: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0xeefeb82de5c20169ba7336fa267bb47faf93edf8545e9bc9c6bda757a914ca3c',
+        bytes: 7_262_430,
       },
       verificationKey: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0x2405186985ff0549860bf7f49fe3e2da4f78fccd919f1e9f28de2b378aeaf2cb',
+        bytes: 2_360,
       },
     },
   },
   n8d16: {
     entries: 8,
     depth: 16,
-    programId: '0x0000000000000000000000000000000000000000000000000000000000000008',
+    programId: '0x8cb6223876084f183a041a64ed8e09369a53aa71fcd95df64e98e6d2e2d76d9a',
     files: {
       zkey: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0xf1f4dbba3dd9a06b4c28a844db208fb7314eb7e572e4d076b12feaf0b0219430',
+        bytes: 149_376_780,
       },
       wasm: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0x616b0d6b737b49a6e7e35a2f21f156cabf6a907983e2b436600ae4de2beb238e',
+        bytes: 7_674_673,
       },
       verificationKey: {
-        address: '0x0000000000000000000000000000000000000000000000000000000000000000',
-        bytes: 1,
+        address: '0x4f9f6fd5551a3803a8d16033b2c9ccca558bcb4921347849e6b8fd2b6ba4a733',
+        bytes: 2_359,
       },
     },
   },
