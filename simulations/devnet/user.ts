@@ -56,6 +56,8 @@ export type UserOptions = {
   readonly processes: Processes
   readonly seed: string
   readonly shape: string
+  /** Most entries of a segment. Default: what the circuit has room for. */
+  readonly entries?: number
   readonly rpcUrl: string
   readonly market: Market
   /** Of the builder. */
@@ -203,7 +205,7 @@ function l2Transaction(rollup: bigint, account: number, data: Hex): Hex {
 
 /** The settings of `proofwire table send`; returns their file. */
 async function writeConfig(options: UserOptions, examples: Examples): Promise<string> {
-  const { folder, market, shape, user, rpcUrl, doorUrl, seed } = options
+  const { folder, market, shape, entries, user, rpcUrl, doorUrl, seed } = options
   const ids = examples.rollupIds.map(Number)
   const accounts = examples.accounts.map(({ place, key }) => ({
     ...{ index: place, key, balanceWei: '0' },
@@ -231,6 +233,7 @@ async function writeConfig(options: UserOptions, examples: Examples): Promise<st
     `verifier = "${market.verifier}"`,
     `programId = "${market.programId}"`,
     `depth = ${depth}`,
+    ...(entries === undefined ? [] : [`entries = ${entries}`]),
     `accounts = ${JSON.stringify(accountsFile)}`,
     `key = ${JSON.stringify(holderFile)}`,
   )
