@@ -9,6 +9,7 @@ import {
   witnessFor,
 } from '#protocol/inputs'
 import { encodeTable, tableDigest } from '#protocol/table'
+import { failures } from '#test/support/ledger-failures'
 import {
   context,
   operations,
@@ -22,9 +23,25 @@ const { table, witnesses, inputs, terms, shape } = sample(4)
 const none = { acting: null, credited: null }
 
 describe('inputs', () => {
-  test.each(operations(4))('of $name come back as they were', ({ table: one, witness }) => {
-    const proofInputs = { table: one, depth: 4, witnesses: [witness] }
-    expect(decodeInputs(encodeInputs(proofInputs))).toEqual(proofInputs)
+  test.each([...operations(4), ...failures(4)])(
+    'of $name come back as they were',
+    ({ table: one, witness }) => {
+      const proofInputs = { table: one, depth: 4, witnesses: [witness] }
+      expect(decodeInputs(encodeInputs(proofInputs))).toEqual(proofInputs)
+    },
+  )
+
+  test('say nothing of an account where there is none', () => {
+    const missing = failures(4).find(({ reason }) => reason === 'no-payee')!
+    const bytes = encodeInputs({ table: missing.table, depth: 4, witnesses: [missing.witness] })
+    const slotsAt = 6 + encodeTable(missing.table).length
+    expect(bytes[slotsAt]).toBe(1 | 2 | 8)
+    const balanceAt = slotsAt + 1 + 32 * (10 + 4 + 3)
+    expect(decodeInputs(bytes.with(balanceAt + 31, 1))).toBeNull()
+    expect(decodeInputs(bytes.with(slotsAt, 1 | 2 | 4 | 8))).toBeNull()
+    for (const slots of [1 | 8, 4, 2 | 4, 16]) {
+      expect(decodeInputs(bytes.with(slotsAt, slots)), `slots ${slots}`).toBeNull()
+    }
   })
 
   test('hold the witness of the slots their program answers for, and no other', () => {
