@@ -171,8 +171,11 @@ export class MutantHunt {
     const broken = [...new Set(repaired.gaps.map(({ mutant }) => mutant))]
     if (broken.length > 1) return
     const calls = this.open.filter(({ kind }) => kind === 'call')
-    for (const mutant of broken.length === 1 ? broken : calls) {
-      if (this.#open.has(mutant.knob)) await this.#verify(repaired.input, mutant, 1n, spoiled.name)
+    const suspects = broken.length === 1 ? broken : calls
+    const wanted = suspects.filter(({ knob }) => this.#open.has(knob))
+    if (wanted.length === 0 || (await this.#circuit.accepts(repaired.input, new Map()))) return
+    for (const mutant of wanted) {
+      if (await this.#verify(repaired.input, mutant, 1n, spoiled.name)) return
     }
   }
 
@@ -184,12 +187,14 @@ export class MutantHunt {
     if (repaired === null || repaired.gaps.length > 0) return
     // It is off where it does not matter: the statement is the honest one.
     if (frozen === null && repaired.input === input) return
+    if (await this.#circuit.accepts(repaired.input, new Map())) return
     await this.#verify(repaired.input, mutant, by, `${name}, off by ${by}`)
   }
 
-  async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<void> {
-    if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return
-    if (await this.#circuit.accepts(input, new Map())) return
+  /** @param input What the circuit refuses. */
+  async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<boolean> {
+    if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return false
     this.take(mutant, how)
+    return true
   }
 }
