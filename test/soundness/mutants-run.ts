@@ -13,6 +13,7 @@ export async function runMutants({
   lines,
   kinds,
   isFresh,
+  isDeep,
   say,
 }: {
   /** `file:from-to`: only mutants of these lines. */
@@ -21,6 +22,8 @@ export async function runMutants({
   readonly kinds: number
   /** Forgets what an earlier run caught. */
   readonly isFresh: boolean
+  /** Also values that are off in spoiled inputs: hours. */
+  readonly isDeep: boolean
   readonly say: (line: string) => void
 }): Promise<string[]> {
   say('compiling the circuit with knobs ...')
@@ -43,7 +46,7 @@ export async function runMutants({
     say(`${what}: ${hunt.open.length} of ${wanted.length} left`)
   }
   const honest = honestInputs().slice(0, kinds)
-  await hunting(hunt, honest, told)
+  await hunting(hunt, honest, isDeep, told)
   circuit.close()
   return summary(hunt, say)
 }
@@ -55,10 +58,22 @@ const isIn = ({ file, line }: Mutant, lines: string | null): boolean => {
   return file === name && (range === '' || (line >= from! && line <= to!))
 }
 
-async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: string) => void) {
+/** Kinds that between them use everything. */
+const deepKinds: readonly string[] = [
+  ...['a signed withdrawal', 'a signed send to another rollup', 'a send of the owner'],
+  ...['what a rollup of another program sends', 'no-payee', 'not-owner'],
+]
+
+async function hunting(
+  hunt: MutantHunt,
+  honest: readonly Named[],
+  isDeep: boolean,
+  told: (what: string) => void,
+) {
   const hasOpen = (...kinds: Mutant['kind'][]) => hunt.open.some(({ kind }) => kinds.includes(kind))
   if (hasOpen('check', 'call')) {
     for (const lie of lies()) await hunt.trySpoiled({ ...lie, frozen: null })
+    for (const lie of someLies()) await hunt.tryLie(lie)
     told('lies')
   }
   for (const each of honest) {
@@ -74,6 +89,26 @@ async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: 
     }
     told(`values off in ${each.name}`)
   }
+  if (!isDeep) return
+  for (const each of honest.filter(({ name }) => deepKinds.includes(name))) {
+    for (const spoiled of spoil(each)) {
+      for (const mutant of hunt.open.filter(({ kind }) => isOff(kind))) {
+        for (const by of OFF) await hunt.tryOff(mutant, spoiled, by)
+      }
+    }
+    told(`values off in ${each.name}, spoiled`)
+  }
+}
+
+/** Three lies for each reason. */
+function someLies(): Named[] {
+  const counts = new Map<string, number>()
+  return lies().filter(({ name }) => {
+    const [, reason] = name.split(', mended, as ')
+    if (reason === undefined) return false
+    counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    return counts.get(reason)! <= 3
+  })
 }
 
 const isOff = (kind: Mutant['kind']): boolean => kind === 'value' || kind === 'input'

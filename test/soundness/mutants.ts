@@ -98,6 +98,15 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
       yield one(`${signal} ${value}`, changed(input, signal, null, value))
     }
   }
+  for (const pair of [
+    ['amount', 'paid'],
+    ['index', 'from'],
+    ['to', 'creditedIndex'],
+  ] as const) {
+    const more = (given: CircuitInput, signal: string) =>
+      changed(given, signal, null, BigInt(first(given, signal) as string) + 1n)
+    yield one(pair.join(' and '), pair.reduce(more, input))
+  }
   for (const signal of ['p', 'x', 'y']) {
     const value = BigInt(input[signal] as string) + 1n
     yield one(signal, changed(input, signal, null, value), signal)
@@ -106,6 +115,9 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
     yield one(`word ${at}`, changed(input, 'words', at, BigInt(word) + 1n), `words ${at}`)
   }
 }
+
+/** How far a lie about a number wants it off: the samples' balances are 1,000. */
+const FAR = [1n, -1n, 5_000n]
 
 /** Rounds after which words that still do not fit never will. */
 const REPAIRS = 4
@@ -170,8 +182,11 @@ export class MutantHunt {
     if (repaired === null) return
     const broken = [...new Set(repaired.gaps.map(({ mutant }) => mutant))]
     if (broken.length > 1) return
-    const calls = this.open.filter(({ kind }) => kind === 'call')
-    const suspects = broken.length === 1 ? broken : calls
+    // A part that is asked nothing does not say what is wrong in it.
+    const hidden = this.open.filter(
+      ({ kind, file }) => kind === 'call' || (kind === 'check' && file === 'ledger-parts.circom'),
+    )
+    const suspects = broken.length === 1 ? broken : hidden
     const wanted = suspects.filter(({ knob }) => this.#open.has(knob))
     if (wanted.length === 0 || (await this.#circuit.accepts(repaired.input, new Map()))) return
     for (const mutant of wanted) {
@@ -189,6 +204,16 @@ export class MutantHunt {
     if (frozen === null && repaired.input === input) return
     if (await this.#circuit.accepts(repaired.input, new Map())) return
     await this.#verify(repaired.input, mutant, by, `${name}, off by ${by}`)
+  }
+
+  /** Values inside the parts that show reasons, which a lie that fits would want to be off. */
+  async tryLie({ name, input }: Named): Promise<void> {
+    const inside = /^(signal part|signal distance|other|measured|beside)\b/
+    for (const mutant of this.open.filter(({ text }) => inside.test(text))) {
+      for (const by of FAR) {
+        if (await this.#verify(input, mutant, by, `${name}, off by ${by}`)) break
+      }
+    }
   }
 
   /** @param input What the circuit refuses. */
