@@ -3,7 +3,15 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KnobCircuit } from './knobs.ts'
 import type { Mutant } from './mutable-circuit.ts'
-import { honestInputs, lies, MutantHunt, type Named, SHAPE, spoil } from './mutants.ts'
+import {
+  honestInputs,
+  lies,
+  MutantHunt,
+  type Named,
+  SHAPE,
+  spoil,
+  underAnotherTag,
+} from './mutants.ts'
 import { reasonOf } from './preserved.ts'
 
 /** Where a value is off, another thing may have to be so, too: the other way round. */
@@ -92,6 +100,9 @@ async function hunting(
     if (!hasOpen('check', 'call')) break
     for (const spoiled of spoil(each)) await hunt.trySpoiled(spoiled)
     told(`spoiled ${each.name}`)
+  }
+  for (const mutant of hunt.open.filter(({ kind }) => isOff(kind))) {
+    await hunt.tryOff(mutant, { ...underAnotherTag(), frozen: 'none' }, 1n)
   }
   if (!isDeep) return
   for (const each of honest.filter(({ name }) => telling.includes(name))) {

@@ -4,10 +4,30 @@
  * flag or a word is changed (or a value inside, where that is what the mutant leaves open), then
  * the words that follow from it are made to fit, so that nothing else is wrong.
  */
-import type { CircuitInput } from '#prover-agent/circuits/witness'
+import { signEddsa } from '#protocol/eddsa'
+import { FIELD_ORDER, fromHex, poseidon, toHex } from '#protocol/field'
+import {
+  encodeBalance,
+  encodeDeposit,
+  encodeSend,
+  encodeWithdraw,
+  signTransaction,
+} from '#protocol/ledger-calls'
+import { callFailures } from '#protocol/ledger-failures'
+import { accountOf, withAccount } from '#protocol/ledger-tree'
+import type { Hex } from '#protocol/schema'
+import { dataWords } from '#protocol/words'
+import { type CircuitInput, flagNames } from '#prover-agent/circuits/witness'
 import { failureClaims, inputOf, successClaim } from '#test/support/circuit-claims'
 import { failures } from '#test/support/ledger-failures'
-import { operations } from '#test/support/ledger-sample'
+import {
+  context,
+  operations,
+  sampleLedgers,
+  secret,
+  till,
+  transaction,
+} from '#test/support/ledger-sample'
 import { type Gap, type KnobCircuit, mod, subjectOf } from './knobs.ts'
 import type { Mutant } from './mutable-circuit.ts'
 
@@ -25,7 +45,9 @@ export const honestInputs = (): Named[] =>
   }))
 
 /** Lies whose hashes all fit: failures of calls that succeed, and the other way round. */
-export function lies(): Named[] {
+export const lies = (): Named[] => [...callLies(), ...signedLies()]
+
+function callLies(): Named[] {
   return failures(SHAPE.depth).flatMap(({ name, entry, ledgers, mended }) => {
     const success = successClaim(ledgers, entry.action, SHAPE)
     const claims = failureClaims(mended.ledgers, mended.action, SHAPE)
@@ -34,6 +56,45 @@ export function lies(): Named[] {
       ...claims.map(({ reason, input }) => ({ name: `${name}, mended, as ${reason}`, input })),
     ]
   })
+}
+
+/** What a key signed and must not have: other functions, failures, odd nonces, another tag. */
+function signedLies(): Named[] {
+  const ledgers = sampleLedgers(SHAPE.depth)
+  const first = ledgers.get(1n)!
+  const sign = (data: Hex, nonce = 0n) =>
+    signTransaction(secret(1), context, { rollup: 1n, account: 3, data, nonce })
+  const named = (name: string, input: CircuitInput | null) =>
+    input === null ? [] : [{ name, input }]
+  const plain = [encodeDeposit(), encodeBalance()].flatMap((data) =>
+    named('a signed call', successClaim(ledgers, transaction(data), SHAPE, sign(data))),
+  )
+  const much = encodeSend(1n, 1, 2_000n)
+  const failed = failureClaims(ledgers, transaction(much), SHAPE, sign(much))
+  const withdrawal = encodeWithdraw(till, 250n)
+  const odd = [(1n << 64n) - 1n, FIELD_ORDER - 1n].flatMap((nonce) => {
+    const account = { ...accountOf(first, 3)!, nonce }
+    const at = new Map(ledgers).set(1n, withAccount(first, 3, account))
+    const claim = successClaim(at, transaction(withdrawal), SHAPE, sign(withdrawal, nonce))
+    return named(`a signed withdrawal with the nonce ${nonce}`, claim)
+  })
+  return [
+    ...plain,
+    ...failed.map(({ reason, input }) => ({ name: `signed, as ${reason}`, input })),
+    ...odd,
+  ]
+}
+
+/** A withdrawal whose key signed the same under a tag that is one more. */
+export function underAnotherTag(): Named {
+  const data = encodeWithdraw(till, 250n)
+  const tag = BigInt(toHex(new TextEncoder().encode('proofwire/l2tx/1'))) + 1n
+  const where = [BigInt(context.chainId), BigInt(context.venue), 1n, 3n]
+  const message = poseidon([tag, ...where, ...dataWords(fromHex(data)).slice(0, 5), 0n])
+  const signature = signEddsa(secret(1), message)
+  const ledgers = sampleLedgers(SHAPE.depth)
+  const input = successClaim(ledgers, transaction(data), SHAPE, signature)!
+  return { name: 'a signature under another tag', input }
 }
 
 type Values = CircuitInput[string]
@@ -64,6 +125,8 @@ const odd: Readonly<Record<string, readonly bigint[]>> = {
   to: [16n, 0n],
 }
 
+const FIRST_REASON = flagNames.length - callFailures.length
+
 type Spoiled = Named & { readonly frozen: string | null }
 
 /** An honest input with one thing changed, each in turn. */
@@ -83,6 +146,11 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
         `kind ${at}`,
         withFlags(flags.map((old, of) => (of === at ? '1' : of < 5 ? '0' : old))),
       )
+  }
+  const isFailing = flags.indexOf('1', FIRST_REASON) >= 0
+  for (let at = FIRST_REASON; isFailing && at < flags.length; at++) {
+    const moved = flags.map((old, of) => (of < FIRST_REASON ? old : of === at ? '1' : '0'))
+    yield one(`reason ${at}`, withFlags(moved))
   }
   yield one('a flag of two', withFlags(flags.map((flag) => (flag === '1' ? '2' : '0'))))
   for (const signal of Object.keys(input)) {
@@ -115,6 +183,10 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
     yield one(`word ${at}`, changed(input, 'words', at, BigInt(word) + 1n), `words ${at}`)
   }
 }
+
+const PARTS = 'ledger-parts.circom'
+/** Makes what is left over a limit positive where a sample's number is at it. */
+const HINT_OFF = -2n
 
 /** How far a lie about a number wants it off: the samples' balances are 1,000. */
 const FAR = [1n, -1n, 5_000n]
@@ -184,7 +256,7 @@ export class MutantHunt {
     if (broken.length > 1) return
     // A part that is asked nothing does not say what is wrong in it.
     const hidden = this.open.filter(
-      ({ kind, file }) => kind === 'call' || (kind === 'check' && file === 'ledger-parts.circom'),
+      ({ kind, file }) => kind === 'call' || (kind === 'check' && file === PARTS),
     )
     const suspects = broken.length === 1 ? broken : hidden
     const wanted = suspects.filter(({ knob }) => this.#open.has(knob))
@@ -214,11 +286,26 @@ export class MutantHunt {
         if (await this.#verify(input, mutant, by, `${name}, off by ${by}`)) break
       }
     }
+    // What a part is told, and does not check then.
+    for (const mutant of this.open.filter(({ file, kind }) => kind === 'check' && file === PARTS)) {
+      for (const knob of this.#circuit.hints) {
+        const other = new Map([[knob, HINT_OFF]])
+        const how = `${name}, with another hint`
+        if (await this.#verify(input, mutant, 1n, how, other)) break
+      }
+    }
   }
 
   /** @param input What the circuit refuses. */
-  async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<boolean> {
-    if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return false
+  async #verify(
+    input: CircuitInput,
+    mutant: Mutant,
+    by: bigint,
+    how: string,
+    others: ReadonlyMap<number, bigint> = new Map(),
+  ): Promise<boolean> {
+    const knobs = new Map([...others, [mutant.knob, by] as const])
+    if (!(await this.#circuit.accepts(input, knobs))) return false
     this.take(mutant, how)
     return true
   }
