@@ -141,6 +141,7 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
   yield one('no flags', withFlags(flags.map(() => '0')))
   for (const [at, flag] of flags.entries()) {
     yield one(`flag ${at}`, withFlags(flags.with(at, flag === '1' ? '0' : '1')))
+    yield one(`flag ${at} of two`, withFlags(flags.with(at, '2')))
     if (at < 5)
       yield one(
         `kind ${at}`,
@@ -152,7 +153,6 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
     const moved = flags.map((old, of) => (of < FIRST_REASON ? old : of === at ? '1' : '0'))
     yield one(`reason ${at}`, withFlags(moved))
   }
-  yield one('a flag of two', withFlags(flags.map((flag) => (flag === '1' ? '2' : '0'))))
   for (const signal of Object.keys(input)) {
     if (['p', 'x', 'y', 'words', 'flags'].includes(signal)) continue
     const old = first(input, signal)
