@@ -38,16 +38,17 @@ export async function runMutants({
   const circuit = new KnobCircuit(SHAPE.depth)
   const state = join(circuit.folder, 'caught.json')
   if (isFresh) rmSync(state, { force: true })
-  const before: Record<string, string> = existsSync(state)
-    ? JSON.parse(readFileSync(state, 'utf8'))
-    : {}
+  const read = (): Record<string, string> =>
+    existsSync(state) ? JSON.parse(readFileSync(state, 'utf8')) : {}
+  const before = read()
   const wanted = circuit.mutants.filter((mutant) => isIn(mutant, lines))
   const hunt = new MutantHunt(circuit, wanted)
   for (const mutant of wanted) if (mutant.knob in before) hunt.take(mutant, before[mutant.knob]!)
   say(`${wanted.length} mutants, ${hunt.caught.size} caught before`)
   const save = (): void => {
     const caught = [...hunt.caught].map(([knob, { by }]) => [knob, by])
-    writeFileSync(state, JSON.stringify({ ...before, ...Object.fromEntries(caught) }, null, 1))
+    // Another run may ask about other lines.
+    writeFileSync(state, JSON.stringify({ ...read(), ...Object.fromEntries(caught) }, null, 1))
   }
   const told = (what: string): void => {
     save()
