@@ -158,7 +158,10 @@ const below = (value: bigint, limit: bigint) => value >= 0n && value < limit
 export const isInRange = ({ balanceWei, nonce }: Account): boolean =>
   below(balanceWei, BALANCE_LIMIT) && below(nonce, NONCE_LIMIT + 1n)
 
-/** What `action` makes of an account, unless it fails. Of the tree and the pending calls it knows nothing. */
+/**
+ * What `action` makes of an account, unless it fails. Of the tree and the pending calls it knows
+ * nothing.
+ */
 export function outcomeOf(
   context: LedgerContext,
   action: Action,

@@ -32,18 +32,23 @@ export class KnobCircuit {
   readonly mutants: readonly Mutant[]
   /** Of its files: another one for other sources. */
   readonly folder: string
+  /** Knobs of what is told to the circuit and checked by it: by how much that is another thing. */
+  readonly hints: readonly number[]
+  readonly #count: number
   readonly #circuit: Circuit
   readonly #probes: readonly Probe[]
 
   /** Compiles it, unless that was done. About ten seconds. */
   constructor(depth: number) {
-    const { sources, mutants } = mutableCircuit(depth)
+    const { sources, mutants, hints } = mutableCircuit(depth)
     const name = createHash('sha256')
       .update(JSON.stringify([...sources]))
       .digest('hex')
     const folder = join(ROOT, 'build', 'soundness', name.slice(0, 16))
     if (!existsSync(join(folder, 'done'))) compile(folder, sources)
     this.mutants = mutants
+    this.hints = hints
+    this.#count = mutants.length + hints.length
     this.folder = folder
     this.#circuit = new Circuit(join(folder, 'circuit_js', 'circuit.wasm'))
     this.#probes = probesOf(readFileSync(join(folder, 'circuit.sym'), 'utf8'), mutants)
@@ -75,7 +80,9 @@ export class KnobCircuit {
   }
 
   #with(input: CircuitInput, knobs: ReadonlyMap<number, bigint>): CircuitInput {
-    const values = this.mutants.map(({ knob }) => String(mod(knobs.get(knob) ?? 0n)))
+    const values = Array.from({ length: this.#count }, (_, knob) =>
+      String(mod(knobs.get(knob) ?? 0n)),
+    )
     return { ...input, knobs: values }
   }
 }

@@ -22,7 +22,7 @@ const usage = `npm run soundness -- PART [options]
   differential  the circuit beside the state function      --calls 1000 --seed 1 --lies 3
   tampering     random changes of valid inputs             --calls 2000 --seed 1
   mutants       the circuit without each of its own constraints, one at a time
-                --lines ledger-entry.circom:60-120  --kinds 37  --fresh`
+                --lines ledger-entry.circom:60-120  --kinds 37  --fresh  --deep`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,6 +33,7 @@ const { values, positionals } = parseArgs({
     lines: { type: 'string' },
     kinds: { type: 'string', default: '37' },
     fresh: { type: 'boolean', default: false },
+    deep: { type: 'boolean', default: false },
   },
 })
 const startedAt = performance.now()
@@ -92,6 +93,7 @@ const mutants: Part = () =>
     lines: values.lines ?? null,
     kinds: Number(values.kinds),
     isFresh: values.fresh,
+    isDeep: values.deep,
     say,
   })
 

@@ -72,6 +72,7 @@ type Loop = {
 
 class Rewriter {
   readonly mutants: Mutant[] = []
+  hints = 0
   #file = ''
   #line = 0
   #loops: (Loop | null)[] = []
@@ -133,7 +134,7 @@ class Rewriter {
     const bare = readPart(statement.replace(/^_ <== /, ''))
     if (bare !== null) return this.#call(bare, statement.startsWith('_ ') ? '_ <== ' : '')
     if (statement.includes('<==')) return this.#assignment(statement)
-    return statement
+    return statement.includes('<--') ? this.#hint(statement) : statement
   }
 
   #mutant(kind: Mutant['kind'], text: string, gap: string | null = null): string {
@@ -141,6 +142,12 @@ class Rewriter {
     const at = { file: this.#file, line: this.#line, text: text.replace(/\s+/g, ' ') }
     this.mutants.push({ knob, ...at, kind, gap })
     return `knobs[${knob}]`
+  }
+
+  /** Knobs of hints come behind all others. */
+  #hint(statement: string): string {
+    const [left, right] = statement.split('<--') as [string, string]
+    return `${left}<-- (${right}) + knobs[HINT_${this.hints++}]`
   }
 
   #check(statement: string): string {
@@ -200,6 +207,7 @@ class Rewriter {
 export function mutableCircuit(depth: number): {
   readonly sources: ReadonlyMap<string, string>
   readonly mutants: readonly Mutant[]
+  readonly hints: readonly number[]
 } {
   const rewriter = new Rewriter()
   const sources = new Map<string, string>()
@@ -207,15 +215,18 @@ export function mutableCircuit(depth: number): {
     sources.set(file, rewriter.rewrite(file, readFileSync(join(FOLDER, file), 'utf8')))
   }
   const { mutants } = rewriter
-  const count = String(mutants.length)
+  const hints = Array.from({ length: rewriter.hints }, (_, at) => mutants.length + at)
+  const count = String(mutants.length + hints.length)
   const main = `pragma circom 2.1.6;
 include "table.circom";
 component main {public [p, x, y]} = LedgerTable(1, ${depth});
 `
   const handOn = 'entry[i] = LedgerEntry(depth);'
   for (const [file, text] of sources) {
-    const whole = text.replaceAll('COUNT', count)
+    const whole = text
+      .replaceAll('COUNT', count)
+      .replace(/HINT_(\d+)/g, (_, at) => String(hints[Number(at)]))
     sources.set(file, whole.replace(handOn, `${handOn}\nentry[i].knobs <== knobs;`))
   }
-  return { sources: sources.set('circuit.circom', main), mutants }
+  return { sources: sources.set('circuit.circom', main), mutants, hints }
 }

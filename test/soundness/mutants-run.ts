@@ -3,7 +3,15 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KnobCircuit } from './knobs.ts'
 import type { Mutant } from './mutable-circuit.ts'
-import { honestInputs, lies, MutantHunt, type Named, SHAPE, spoil } from './mutants.ts'
+import {
+  honestInputs,
+  lies,
+  MutantHunt,
+  type Named,
+  SHAPE,
+  spoil,
+  underAnotherTag,
+} from './mutants.ts'
 import { reasonOf } from './preserved.ts'
 
 /** Where a value is off, another thing may have to be so, too: the other way round. */
@@ -13,6 +21,7 @@ export async function runMutants({
   lines,
   kinds,
   isFresh,
+  isDeep,
   say,
 }: {
   /** `file:from-to`: only mutants of these lines. */
@@ -21,29 +30,35 @@ export async function runMutants({
   readonly kinds: number
   /** Forgets what an earlier run caught. */
   readonly isFresh: boolean
+  /** Also values that are off in spoiled inputs: hours. */
+  readonly isDeep: boolean
   readonly say: (line: string) => void
 }): Promise<string[]> {
   say('compiling the circuit with knobs ...')
   const circuit = new KnobCircuit(SHAPE.depth)
   const state = join(circuit.folder, 'caught.json')
   if (isFresh) rmSync(state, { force: true })
-  const before: Record<string, string> = existsSync(state)
-    ? JSON.parse(readFileSync(state, 'utf8'))
-    : {}
+  const read = (): Record<string, string> =>
+    existsSync(state) ? JSON.parse(readFileSync(state, 'utf8')) : {}
+  const before = read()
   const wanted = circuit.mutants.filter((mutant) => isIn(mutant, lines))
   const hunt = new MutantHunt(circuit, wanted)
   for (const mutant of wanted) if (mutant.knob in before) hunt.take(mutant, before[mutant.knob]!)
   say(`${wanted.length} mutants, ${hunt.caught.size} caught before`)
   const save = (): void => {
     const caught = [...hunt.caught].map(([knob, { by }]) => [knob, by])
-    writeFileSync(state, JSON.stringify({ ...before, ...Object.fromEntries(caught) }, null, 1))
+    // Another run may ask about other lines.
+    writeFileSync(state, JSON.stringify({ ...read(), ...Object.fromEntries(caught) }, null, 1))
   }
   const told = (what: string): void => {
     save()
     say(`${what}: ${hunt.open.length} of ${wanted.length} left`)
   }
-  const honest = honestInputs().slice(0, kinds)
-  await hunting(hunt, honest, told)
+  const all = honestInputs()
+  const rank = ({ name }: Named) =>
+    (telling.indexOf(name) + telling.length + 1) % (telling.length + 1)
+  const honest = all.toSorted((a, b) => rank(a) - rank(b)).slice(0, kinds)
+  await hunting(hunt, honest, isDeep, told)
   circuit.close()
   return summary(hunt, say)
 }
@@ -55,17 +70,20 @@ const isIn = ({ file, line }: Mutant, lines: string | null): boolean => {
   return file === name && (range === '' || (line >= from! && line <= to!))
 }
 
-async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: string) => void) {
+/** Kinds that between them use everything. They come first, and alone where it takes long. */
+const telling: readonly string[] = [
+  ...['a signed withdrawal', 'a send of the owner to another rollup', 'an answer'],
+  ...['what a rollup of another program sends', 'no-payee', 'a withdrawal', 'no-place'],
+  ...['a send of the owner', 'not-owner', 'a failure', 'a deposit'],
+]
+
+async function hunting(
+  hunt: MutantHunt,
+  honest: readonly Named[],
+  isDeep: boolean,
+  told: (what: string) => void,
+) {
   const hasOpen = (...kinds: Mutant['kind'][]) => hunt.open.some(({ kind }) => kinds.includes(kind))
-  if (hasOpen('check', 'call')) {
-    for (const lie of lies()) await hunt.trySpoiled({ ...lie, frozen: null })
-    told('lies')
-  }
-  for (const each of honest) {
-    if (!hasOpen('check', 'call')) break
-    for (const spoiled of spoil(each)) await hunt.trySpoiled(spoiled)
-    told(`spoiled ${each.name}`)
-  }
   for (const each of honest) {
     const off = hunt.open.filter(({ kind, knob }) => isOff(kind) && reasonOf(knob, hunt) === null)
     if (off.length === 0) break
@@ -74,6 +92,49 @@ async function hunting(hunt: MutantHunt, honest: readonly Named[], told: (what: 
     }
     told(`values off in ${each.name}`)
   }
+  if (hasOpen('check', 'call')) {
+    for (const lie of lies()) await hunt.trySpoiled({ ...lie, frozen: null })
+    for (const lie of someLies()) await hunt.tryLie(lie)
+    told('lies')
+  }
+  for (const each of honest) {
+    if (!hasOpen('check', 'call')) break
+    for (const spoiled of spoil(each)) await hunt.trySpoiled(spoiled)
+    told(`spoiled ${each.name}`)
+  }
+  for (const mutant of hunt.open.filter(({ kind }) => isOff(kind))) {
+    await hunt.tryOff(mutant, { ...underAnotherTag(), frozen: 'none' }, 1n)
+  }
+  if (!isDeep) return
+  for (const each of honest.filter(({ name }) => telling.slice(0, DEEP_KINDS).includes(name))) {
+    for (const spoiled of spoil(each)) {
+      const off = hunt.open.filter(({ kind }) => isOff(kind))
+      for (const mutant of off.filter(({ text }) => mayHelp(text, spoiled.name))) {
+        for (const by of OFF) await hunt.tryOff(mutant, spoiled, by)
+      }
+    }
+    told(`values off in ${each.name}, spoiled`)
+  }
+}
+
+/** Of the telling ones. */
+const DEEP_KINDS = 5
+
+/** Whether a value that is off may want this spoiled as well. */
+function mayHelp(text: string, name: string): boolean {
+  if (/IsEqual|words\[7\]/.test(text)) return name.endsWith('no flags')
+  return /<== flags/.test(text) === /: (no flags|flag|kind|reason)/.test(name)
+}
+
+/** Three lies for each reason. */
+function someLies(): Named[] {
+  const counts = new Map<string, number>()
+  return lies().filter(({ name }) => {
+    const [, reason] = name.split(', mended, as ')
+    if (reason === undefined) return false
+    counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    return counts.get(reason)! <= 3
+  })
 }
 
 const isOff = (kind: Mutant['kind']): boolean => kind === 'value' || kind === 'input'

@@ -4,10 +4,30 @@
  * flag or a word is changed (or a value inside, where that is what the mutant leaves open), then
  * the words that follow from it are made to fit, so that nothing else is wrong.
  */
-import type { CircuitInput } from '#prover-agent/circuits/witness'
+import { signEddsa } from '#protocol/eddsa'
+import { FIELD_ORDER, fromHex, poseidon, toHex } from '#protocol/field'
+import {
+  encodeBalance,
+  encodeDeposit,
+  encodeSend,
+  encodeWithdraw,
+  signTransaction,
+} from '#protocol/ledger-calls'
+import { callFailures } from '#protocol/ledger-failures'
+import { accountOf, withAccount } from '#protocol/ledger-tree'
+import type { Hex } from '#protocol/schema'
+import { dataWords } from '#protocol/words'
+import { type CircuitInput, flagNames } from '#prover-agent/circuits/witness'
 import { failureClaims, inputOf, successClaim } from '#test/support/circuit-claims'
 import { failures } from '#test/support/ledger-failures'
-import { operations } from '#test/support/ledger-sample'
+import {
+  context,
+  operations,
+  sampleLedgers,
+  secret,
+  till,
+  transaction,
+} from '#test/support/ledger-sample'
 import { type Gap, type KnobCircuit, mod, subjectOf } from './knobs.ts'
 import type { Mutant } from './mutable-circuit.ts'
 
@@ -25,7 +45,9 @@ export const honestInputs = (): Named[] =>
   }))
 
 /** Lies whose hashes all fit: failures of calls that succeed, and the other way round. */
-export function lies(): Named[] {
+export const lies = (): Named[] => [...callLies(), ...signedLies()]
+
+function callLies(): Named[] {
   return failures(SHAPE.depth).flatMap(({ name, entry, ledgers, mended }) => {
     const success = successClaim(ledgers, entry.action, SHAPE)
     const claims = failureClaims(mended.ledgers, mended.action, SHAPE)
@@ -34,6 +56,45 @@ export function lies(): Named[] {
       ...claims.map(({ reason, input }) => ({ name: `${name}, mended, as ${reason}`, input })),
     ]
   })
+}
+
+/** What a key signed and must not have: other functions, failures, odd nonces, another tag. */
+function signedLies(): Named[] {
+  const ledgers = sampleLedgers(SHAPE.depth)
+  const first = ledgers.get(1n)!
+  const sign = (data: Hex, nonce = 0n) =>
+    signTransaction(secret(1), context, { rollup: 1n, account: 3, data, nonce })
+  const named = (name: string, input: CircuitInput | null) =>
+    input === null ? [] : [{ name, input }]
+  const plain = [encodeDeposit(), encodeBalance()].flatMap((data) =>
+    named('a signed call', successClaim(ledgers, transaction(data), SHAPE, sign(data))),
+  )
+  const much = encodeSend(1n, 1, 2_000n)
+  const failed = failureClaims(ledgers, transaction(much), SHAPE, sign(much))
+  const withdrawal = encodeWithdraw(till, 250n)
+  const odd = [(1n << 64n) - 1n, FIELD_ORDER - 1n].flatMap((nonce) => {
+    const account = { ...accountOf(first, 3)!, nonce }
+    const at = new Map(ledgers).set(1n, withAccount(first, 3, account))
+    const claim = successClaim(at, transaction(withdrawal), SHAPE, sign(withdrawal, nonce))
+    return named(`a signed withdrawal with the nonce ${nonce}`, claim)
+  })
+  return [
+    ...plain,
+    ...failed.map(({ reason, input }) => ({ name: `signed, as ${reason}`, input })),
+    ...odd,
+  ]
+}
+
+/** A withdrawal whose key signed the same under a tag that is one more. */
+export function underAnotherTag(): Named {
+  const data = encodeWithdraw(till, 250n)
+  const tag = BigInt(toHex(new TextEncoder().encode('proofwire/l2tx/1'))) + 1n
+  const where = [BigInt(context.chainId), BigInt(context.venue), 1n, 3n]
+  const message = poseidon([tag, ...where, ...dataWords(fromHex(data)).slice(0, 5), 0n])
+  const signature = signEddsa(secret(1), message)
+  const ledgers = sampleLedgers(SHAPE.depth)
+  const input = successClaim(ledgers, transaction(data), SHAPE, signature)!
+  return { name: 'a signature under another tag', input }
 }
 
 type Values = CircuitInput[string]
@@ -64,6 +125,8 @@ const odd: Readonly<Record<string, readonly bigint[]>> = {
   to: [16n, 0n],
 }
 
+const FIRST_REASON = flagNames.length - callFailures.length
+
 type Spoiled = Named & { readonly frozen: string | null }
 
 /** An honest input with one thing changed, each in turn. */
@@ -78,13 +141,18 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
   yield one('no flags', withFlags(flags.map(() => '0')))
   for (const [at, flag] of flags.entries()) {
     yield one(`flag ${at}`, withFlags(flags.with(at, flag === '1' ? '0' : '1')))
+    yield one(`flag ${at} of two`, withFlags(flags.with(at, '2')))
     if (at < 5)
       yield one(
         `kind ${at}`,
         withFlags(flags.map((old, of) => (of === at ? '1' : of < 5 ? '0' : old))),
       )
   }
-  yield one('a flag of two', withFlags(flags.map((flag) => (flag === '1' ? '2' : '0'))))
+  const isFailing = flags.indexOf('1', FIRST_REASON) >= 0
+  for (let at = FIRST_REASON; isFailing && at < flags.length; at++) {
+    const moved = flags.map((old, of) => (of < FIRST_REASON ? old : of === at ? '1' : '0'))
+    yield one(`reason ${at}`, withFlags(moved))
+  }
   for (const signal of Object.keys(input)) {
     if (['p', 'x', 'y', 'words', 'flags'].includes(signal)) continue
     const old = first(input, signal)
@@ -98,6 +166,15 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
       yield one(`${signal} ${value}`, changed(input, signal, null, value))
     }
   }
+  for (const pair of [
+    ['amount', 'paid'],
+    ['index', 'from'],
+    ['to', 'creditedIndex'],
+  ] as const) {
+    const more = (given: CircuitInput, signal: string) =>
+      changed(given, signal, null, BigInt(first(given, signal) as string) + 1n)
+    yield one(pair.join(' and '), pair.reduce(more, input))
+  }
   for (const signal of ['p', 'x', 'y']) {
     const value = BigInt(input[signal] as string) + 1n
     yield one(signal, changed(input, signal, null, value), signal)
@@ -106,6 +183,13 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
     yield one(`word ${at}`, changed(input, 'words', at, BigInt(word) + 1n), `words ${at}`)
   }
 }
+
+const PARTS = 'ledger-parts.circom'
+/** Makes what is left over a limit positive where a sample's number is at it. */
+const HINT_OFF = -2n
+
+/** How far a lie about a number wants it off: the samples' balances are 1,000. */
+const FAR = [1n, -1n, 5_000n]
 
 /** Rounds after which words that still do not fit never will. */
 const REPAIRS = 4
@@ -170,9 +254,15 @@ export class MutantHunt {
     if (repaired === null) return
     const broken = [...new Set(repaired.gaps.map(({ mutant }) => mutant))]
     if (broken.length > 1) return
-    const calls = this.open.filter(({ kind }) => kind === 'call')
-    for (const mutant of broken.length === 1 ? broken : calls) {
-      if (this.#open.has(mutant.knob)) await this.#verify(repaired.input, mutant, 1n, spoiled.name)
+    // A part that is asked nothing does not say what is wrong in it.
+    const hidden = this.open.filter(
+      ({ kind, file }) => kind === 'call' || (kind === 'check' && file === PARTS),
+    )
+    const suspects = broken.length === 1 ? broken : hidden
+    const wanted = suspects.filter(({ knob }) => this.#open.has(knob))
+    if (wanted.length === 0 || (await this.#circuit.accepts(repaired.input, new Map()))) return
+    for (const mutant of wanted) {
+      if (await this.#verify(repaired.input, mutant, 1n, spoiled.name)) return
     }
   }
 
@@ -184,12 +274,39 @@ export class MutantHunt {
     if (repaired === null || repaired.gaps.length > 0) return
     // It is off where it does not matter: the statement is the honest one.
     if (frozen === null && repaired.input === input) return
+    if (await this.#circuit.accepts(repaired.input, new Map())) return
     await this.#verify(repaired.input, mutant, by, `${name}, off by ${by}`)
   }
 
-  async #verify(input: CircuitInput, mutant: Mutant, by: bigint, how: string): Promise<void> {
-    if (!(await this.#circuit.accepts(input, new Map([[mutant.knob, by]])))) return
-    if (await this.#circuit.accepts(input, new Map())) return
+  /** Values inside the parts that show reasons, which a lie that fits would want to be off. */
+  async tryLie({ name, input }: Named): Promise<void> {
+    const inside = /^(signal part|signal distance|other|measured|beside)\b/
+    for (const mutant of this.open.filter(({ text }) => inside.test(text))) {
+      for (const by of FAR) {
+        if (await this.#verify(input, mutant, by, `${name}, off by ${by}`)) break
+      }
+    }
+    // What a part is told, and does not check then.
+    for (const mutant of this.open.filter(({ file, kind }) => kind === 'check' && file === PARTS)) {
+      for (const knob of this.#circuit.hints) {
+        const other = new Map([[knob, HINT_OFF]])
+        const how = `${name}, with another hint`
+        if (await this.#verify(input, mutant, 1n, how, other)) break
+      }
+    }
+  }
+
+  /** @param input What the circuit refuses. */
+  async #verify(
+    input: CircuitInput,
+    mutant: Mutant,
+    by: bigint,
+    how: string,
+    others: ReadonlyMap<number, bigint> = new Map(),
+  ): Promise<boolean> {
+    const knobs = new Map([...others, [mutant.knob, by] as const])
+    if (!(await this.#circuit.accepts(input, knobs))) return false
     this.take(mutant, how)
+    return true
   }
 }

@@ -1,4 +1,6 @@
-/** Calls of ledgers drawn from a seed: half of them good, the others wrong in every way there is. */
+/**
+ * Calls of ledgers drawn from a seed: half of them good, the others wrong in every way there is.
+ */
 import { type EddsaSignature, eddsaKey } from '#protocol/eddsa'
 import { FIELD_ORDER } from '#protocol/field'
 import {

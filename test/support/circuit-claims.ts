@@ -109,6 +109,7 @@ export function failureClaims(
   ledgers: Ledgers,
   action: Action,
   shape: Shape,
+  signature: EddsaSignature | null = null,
 ): { readonly reason: CallFailure; readonly input: CircuitInput }[] {
   const ledger = ledgers.get(action.rollupId)!
   const root = rootOf(ledger)
@@ -121,7 +122,7 @@ export function failureClaims(
       ...spot,
       pending: ledger.pending?.hash ?? 0n,
       amountWei: failedAmount(action, reason),
-      signature: null,
+      signature,
     }
     const to = asked?.name === 'send' ? asked.to : 0n
     const credited = isAboutPayee(reason)
@@ -157,7 +158,7 @@ export function successClaim(
   const after = {
     ...account,
     balanceWei: mod(account.balanceWei + change),
-    nonce: account.nonce + (isSigned ? 1n : 0n),
+    nonce: mod(account.nonce + (isSigned ? 1n : 0n)),
   }
   const done = { ...withAccount(ledger, spot.index, after), pending: ledger.pending }
   const acting = {

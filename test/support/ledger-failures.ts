@@ -77,6 +77,12 @@ const kinds = (depth: number): readonly Kind[] => [
     'an account with a key',
   ],
   [
+    'not-owner',
+    { data: encodeSend(1n, 3, 1_001n), sourceAddress: till },
+    { data: encodeSend(1n, 3, 1_000n), sourceAddress: call('0x').sourceAddress },
+    'with too little',
+  ],
+  [
     'insufficient-balance',
     { data: encodeSend(1n, 3, 1_001n) },
     { data: encodeSend(1n, 3, 1_000n) },

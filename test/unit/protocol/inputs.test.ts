@@ -13,6 +13,7 @@ import { encodeBalance, encodeDeposit } from '#protocol/ledger-calls'
 import { statementHash, wholeTable } from '#protocol/segments'
 import { encodeTable, tableDigest } from '#protocol/table'
 import { publicInputsHash, tableWords } from '#protocol/words'
+import { failures } from '#test/support/ledger-failures'
 import {
   call,
   context,
@@ -34,16 +35,35 @@ const inputsOf = (
 /** Four entries in two segments of two, and in four of one. */
 const long = [...errand, call(encodeDeposit(), { value: 7n }), call(encodeBalance())]
 const cut = (index: number, room = 2) => sample(4, long, { index, entries: room })
+/** A table of one entry, but for its witness. */
+const alone = (one: typeof table) => ({
+  ...{ programId, table: one, segments: [{ ...segments[0]!, entries: 1 }] },
+  ...{ index: 0, depth: 4 },
+})
 const HEAD_BYTES = 36
 const SEGMENT_BYTES = 65
 const TABLE_AT = HEAD_BYTES + SEGMENT_BYTES
 
 describe('inputs', () => {
-  test.each(operations(4))('of $name come back as they were', ({ table: one, witness }) => {
-    const only = [{ ...segments[0]!, entries: 1 }]
-    const proofInputs = { programId, table: one, segments: only, index: 0, depth: 4 }
-    const whole = { ...proofInputs, witnesses: [witness] }
-    expect(decodeInputs(encodeInputs(whole))).toEqual(whole)
+  test.each([...operations(4), ...failures(4)])(
+    'of $name come back as they were',
+    ({ table: one, witness }) => {
+      const whole = { ...alone(one), witnesses: [witness] }
+      expect(decodeInputs(encodeInputs(whole))).toEqual(whole)
+    },
+  )
+
+  test('say nothing of an account where there is none', () => {
+    const missing = failures(4).find(({ reason }) => reason === 'no-payee')!
+    const bytes = encodeInputs({ ...alone(missing.table), witnesses: [missing.witness] })
+    const slotsAt = TABLE_AT + 4 + encodeTable(missing.table).length
+    expect(bytes[slotsAt]).toBe(1 | 2 | 8)
+    const balanceAt = slotsAt + 1 + 32 * (10 + 4 + 3)
+    expect(decodeInputs(bytes.with(balanceAt + 31, 1))).toBeNull()
+    expect(decodeInputs(bytes.with(slotsAt, 1 | 2 | 4 | 8))).toBeNull()
+    for (const slots of [1 | 8, 4, 2 | 4, 16]) {
+      expect(decodeInputs(bytes.with(slotsAt, slots)), `slots ${slots}`).toBeNull()
+    }
   })
 
   test('of a segment hold the whole table, and the witnesses of its own entries', () => {

@@ -1,12 +1,14 @@
 /** What `checkEntry` accepts, and that nothing of an entry can be changed behind its back. */
 import { describe, expect, test } from 'vitest'
 import { fromHex, toHex, wordsToBytes } from '#protocol/field'
-import type { EntryWitness } from '#protocol/ledger'
+import { applyAction, type EntryWitness } from '#protocol/ledger'
 import { signTransaction } from '#protocol/ledger-calls'
 import { checkEntry } from '#protocol/ledger-check'
+import { failedAnswer } from '#protocol/ledger-failures'
 import { accountAddress } from '#protocol/ledger-tree'
 import type { Address, Hex } from '#protocol/schema'
-import type { Action, Entry, StateDelta } from '#protocol/table'
+import { type Action, type Entry, type StateDelta, ZERO_HASH } from '#protocol/table'
+import { failures } from '#test/support/ledger-failures'
 import {
   context,
   operations,
@@ -21,6 +23,7 @@ import {
 
 const DEPTH = 4
 const all = operations(DEPTH)
+const fails = failures(DEPTH)
 const { table: signedTable, witness: signedWitness } = all.find(
   ({ name }) => name === 'a signed send to another rollup',
 )!
@@ -116,6 +119,40 @@ describe('checkEntry', () => {
     }
   })
 
+  test.each(fails)('accepts a call that fails: $name', ({ table, witness }) => {
+    expect(checkEntry(table, program, DEPTH, 0, witness)).toBeNull()
+  })
+
+  test.each(fails)('refuses any other entry than that of $name', ({ table, witness, reason }) => {
+    const accepted = spoiled(table.entries[0]!).filter(
+      ([, entry]) =>
+        checkEntry({ ...table, entries: [entry] }, program, DEPTH, 0, witness) === null,
+    )
+    // Who calls in vain, and with which data, may not matter; what is answered always does.
+    const may = ['action sourceAddress', 'action data', 'action destination']
+    expect(accepted.map(([what]) => what).filter((what) => !may.includes(what))).toEqual([])
+    const elsewhere = accepted.some(([what]) => what === 'action destination')
+    expect(elsewhere).toBe(reason === 'no-place')
+  })
+
+  test.each(fails)('refuses $name by another witness', ({ table, witness }) => {
+    for (const [what, other] of spoiledWitnesses(witness)) {
+      expect(checkEntry(table, program, DEPTH, 0, other), what).not.toBeNull()
+    }
+  })
+
+  test.each(fails)('refuses $name where the call succeeds', ({ witness, mended }) => {
+    const step = applyAction(mended.ledgers, context, mended.action)
+    if (typeof step === 'string') throw new Error(step)
+    const { acting, credited } = step.witness
+    const root = step.deltas[0]!.rootBefore
+    const delta = { ...step.deltas[0]!, rootAfter: root, etherDelta: 0n, sent: ZERO_HASH }
+    const entry = { action: mended.action, next: failedAnswer(mended.action), deltas: [delta] }
+    for (const other of [witness, { acting, credited }, { acting, credited: null }]) {
+      expect(checkEntry(tableOf([entry]), program, DEPTH, 0, other)).not.toBeNull()
+    }
+  })
+
   test('refuses the signature of anyone else, or for another chain, venue or nonce', () => {
     const { data } = signedTable.entries[0]!.action
     const signed = { rollup: 1n, account: 3, data, nonce: 0n }
@@ -156,13 +193,20 @@ function spoiledWitnesses({ acting, credited }: EntryWitness): [what: string, En
   const spoil = <T extends NonNullable<EntryWitness['acting'] | EntryWitness['credited']>>(
     place: T,
   ): [string, T][] => {
-    const { siblings, index } = place
-    const account = place.account!
-    const key = [account.key[0] + 1n, account.key[1]] as const
+    const { siblings, index, account } = place
+    const nobody = { key: [0n, 0n] as const, balanceWei: 0n, nonce: 0n }
+    const { key, balanceWei, nonce } = account ?? nobody
+    const others =
+      account === null
+        ? [nobody]
+        : [
+            { ...account, key: [key[0] + 1n, key[1]] as const },
+            { ...account, balanceWei: balanceWei + 1n },
+            { ...account, nonce: nonce + 1n },
+            null,
+          ]
     return [
-      ['key', { ...place, account: { ...account, key } }],
-      ['balance', { ...place, account: { ...account, balanceWei: account.balanceWei + 1n } }],
-      ['nonce', { ...place, account: { ...account, nonce: account.nonce + 1n } }],
+      ...others.map((other): [string, T] => ['account', { ...place, account: other }]),
       ['index', { ...place, index: index ^ 1 }],
       ['index beyond the tree', { ...place, index: index + 2 ** DEPTH }],
       ['sibling', { ...place, siblings: siblings.with(0, 1n) }],
