@@ -221,7 +221,7 @@ export const compositionKeys = {
     max: 100,
   }),
   reserveWei: wei({
-    doc: 'Most that is paid for a proof, wei.',
+    doc: 'Most that is paid for a proof, wei; of a table in segments, for each of them.',
     fallback: 10_000_000_000_000_000n,
   }),
   maxReserveWei: wei({
@@ -230,7 +230,7 @@ export const compositionKeys = {
     example: '"20000000000000000"',
   }),
   bondWei: wei({
-    doc: 'Bond a prover puts behind its promise, wei.',
+    doc: 'Bond a prover puts behind its promise, wei; for each segment.',
     fallback: 100_000_000_000_000_000n,
   }),
   latenessWeiPerMs: wei({

@@ -4,7 +4,15 @@
  */
 import { bn254 } from '@noble/curves/bn254.js'
 import { FIELD_ORDER } from '#protocol/field'
-import { encodeTableProof, type G1, programId, type VerificationKey } from '#protocol/proof'
+import { decodeInputs } from '#protocol/inputs'
+import {
+  encodeSegmentProof,
+  encodeTableProof,
+  type G1,
+  type Points,
+  programId,
+  type VerificationKey,
+} from '#protocol/proof'
 import type { Address, Hex } from '#protocol/schema'
 import {
   boundaries,
@@ -13,7 +21,7 @@ import {
   segmentWords,
   tableChallenge,
 } from '#protocol/segments'
-import { evaluate, publicInputsHash, wordCount } from '#protocol/words'
+import { evaluate, publicInputsHash, tableWords, wordCount } from '#protocol/words'
 
 /** Discrete logarithms of the key's points; beta, gamma and delta are the generator. */
 const ALPHA = 5n
@@ -36,6 +44,15 @@ export const forgedKey = (room: number): VerificationKey => ({
   ic: IC.map(times) as unknown as VerificationKey['ic'],
 })
 
+const mod = (value: bigint): bigint => ((value % FIELD_ORDER) + FIELD_ORDER) % FIELD_ORDER
+
+/** Points of a proof of these public signals. */
+function forgedPoints(p: bigint, x: bigint, y: bigint): Points {
+  const a = x || 1n
+  const inputs = IC[0] + IC[1] * p + IC[2] * x + IC[3] * y
+  return { a: times(a), b: GENERATOR, c: times(mod(a - ALPHA - inputs)) }
+}
+
 /** A table proof under the only key of its verifier, in segments of so many entries. */
 export function forgedTableProof(
   words: readonly bigint[],
@@ -53,10 +70,23 @@ export function forgedTableProof(
   const shown = segments.map(({ entries: count, p }, index) => {
     const x = segmentPoint(challenge, index, payee)
     const y = evaluate(segmentWords(words, starts[index]!, starts[index + 1]!), x)
-    const a = x || 1n
-    const inputs = IC[0] + IC[1] * p + IC[2] * x + IC[3] * y
-    const c = (((a - ALPHA - inputs) % FIELD_ORDER) + FIELD_ORDER) % FIELD_ORDER
-    return { key: 0, entries: count, payee, p, a: times(a), b: GENERATOR, c: times(c) }
+    return { key: 0, entries: count, payee, p, ...forgedPoints(p, x, y) }
   })
   return { proof: encodeTableProof({ segments: shown, words }), publicInputsHash: kd }
+}
+
+/** What a prover of the segment that these inputs are of would deliver. */
+export function forgedSegmentProof(
+  inputs: Uint8Array,
+  verifier: Address,
+  payee: Address,
+): Uint8Array {
+  const { table, programId: program, segments, index } = decodeInputs(inputs)!
+  const words = tableWords(table, { verifier, programId: program })
+  const challenge = tableChallenge(publicInputsHash(words), segments)
+  const [from, to] = boundaries(segments).slice(index) as [number, number]
+  const x = segmentPoint(challenge, index, payee)
+  const y = evaluate(segmentWords(words, from, to), x)
+  const { p } = segments[index]!
+  return encodeSegmentProof({ payee, challenge, index, p, y, ...forgedPoints(p, x, y) })
 }
