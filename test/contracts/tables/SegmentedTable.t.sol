@@ -105,6 +105,7 @@ contract SegmentedTableTest is Base, SampleProof, ITables {
     }
 
     /// A bit of a root, of an amount, of an address: whoever changes one posts nothing.
+    /// forge-config: default.fuzz.runs = 32
     function testOneWrongWordIsRefused(uint256 index, uint8 bit) public view {
         bytes memory words = wordsOf(0);
         index = bound(index, 0, words.length - 1);
@@ -117,6 +118,7 @@ contract SegmentedTableTest is Base, SampleProof, ITables {
         }
     }
 
+    /// forge-config: default.fuzz.runs = 32
     function testWrongRootIsRefusedByTheRegistry(uint256 index, uint8 bit) public {
         Table memory table = abi.decode(canonical, (Table));
         StateDelta memory delta = table.entries[bound(index, 0, 7)].deltas[0];
@@ -134,6 +136,7 @@ contract SegmentedTableTest is Base, SampleProof, ITables {
         post(table, hash, withWords(1, words));
     }
 
+    /// forge-config: default.fuzz.runs = 32
     function testEntriesInAnotherOrderAreRefused(uint256 one, uint256 other) public view {
         (one, other) = (bound(one, 0, 7), bound(other, 0, 7));
         vm.assume(one != other);
@@ -149,6 +152,7 @@ contract SegmentedTableTest is Base, SampleProof, ITables {
         }
     }
 
+    /// forge-config: default.fuzz.runs = 32
     function testSegmentsInAnotherOrderAreRefused(uint256 one, uint256 other) public view {
         (one, other) = (bound(one, 0, 7), bound(other, 0, 7));
         vm.assume(one != other);
