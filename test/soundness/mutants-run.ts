@@ -73,6 +73,7 @@ const isIn = ({ file, line }: Mutant, lines: string | null): boolean => {
 /** Kinds that between them use everything. They come first, and alone where it takes long. */
 const telling: readonly string[] = [
   ...['a signed withdrawal', 'a send of the owner to another rollup', 'an answer'],
+  ...['a signed send to another rollup', 'not-owner with too little', 'no-account'],
   ...['what a rollup of another program sends', 'no-payee', 'a withdrawal', 'no-place'],
   ...['a send of the owner', 'not-owner', 'a failure', 'a deposit'],
 ]

@@ -180,7 +180,10 @@ export function* spoil({ name, input }: Named): Generator<Spoiled> {
     yield one(signal, changed(input, signal, null, value), signal)
   }
   for (const [at, word] of (input.words as string[]).entries()) {
-    yield one(`word ${at}`, changed(input, 'words', at, BigInt(word) + 1n), `words ${at}`)
+    // One more would be the sample's own rollup, where a rollup is named.
+    for (const by of [1n, 5n]) {
+      yield one(`word ${at} + ${by}`, changed(input, 'words', at, BigInt(word) + by), `words ${at}`)
+    }
   }
 }
 

@@ -14,6 +14,10 @@ const reasons: readonly (readonly [pattern: RegExp, reason: string])[] = [
     'circomlib’s verifier is made for points on the curve; off it no forgery is known',
   ],
   [
+    /: within \* receives ===/,
+    'a send within one rollup has a second delta of zeros, and no program word is zero',
+  ],
+  [
     /Poseidon: data\[[01]\]/,
     'length and selector are fixed by the kind, and a signature fits only where both do',
   ],
