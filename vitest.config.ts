@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const E2E_TIMEOUT_MS = 120_000
 
 /**
- * Four rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
+ * Five rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
  * which wants the machine to itself, so they also run one file at a time.
  */
 export default defineConfig({
@@ -48,6 +48,17 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           sequence: { groupOrder: 3 },
           fileParallelism: false,
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+      {
+        test: {
+          // What `npm test` has no time for: `npm run test:long`.
+          name: 'long',
+          include: ['test/e2e/crashes.test.ts'],
+          env: { EVERY_PHASE: '1' },
+          sequence: { groupOrder: 4 },
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,
         },

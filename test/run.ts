@@ -4,6 +4,7 @@
  *
  *     npm test                    all steps
  *     npm test -- types unit      only these
+ *     npm run test:long           what takes too long for every change
  *
  * A failing step does not keep the next from running; any failure makes the exit status 1.
  */
@@ -23,6 +24,8 @@ type Step = {
   readonly what: string
   readonly command: readonly string[]
   readonly environment?: NodeJS.ProcessEnv
+  /** Runs only when it is asked for by name. */
+  readonly isLong?: boolean
   /** How many tests passed and failed, where the step says; else it counts as one itself. */
   readonly count?: (output: string) => Counts | null | Promise<Counts | null>
 }
@@ -88,6 +91,7 @@ function allSteps(): readonly (readonly Step[])[] {
     ],
     [vitest('tables')],
     [vitest('e2e')],
+    [{ ...vitest('long'), what: 'crashes of everybody at every phase', isLong: true }],
   ]
 }
 
@@ -141,7 +145,9 @@ if (unknown.length > 0) {
 await mkdir(join(root, 'build'), { recursive: true })
 const done: Awaited<ReturnType<typeof run>>[] = []
 for (const row of rows) {
-  const chosen = row.filter(({ name }) => asked.length === 0 || asked.includes(name))
+  const chosen = row.filter(({ name, isLong }) =>
+    asked.length === 0 ? !isLong : asked.includes(name),
+  )
   done.push(...(await Promise.all(chosen.map(run))))
 }
 const sum = (key: keyof Counts): number => done.reduce((total, step) => total + step[key], 0)

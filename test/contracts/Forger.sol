@@ -146,13 +146,16 @@ abstract contract Forger is Base {
         return keccak256(abi.encode(SEGMENT_TAG, challengeOf(it), index, id, it.p[index]));
     }
 
-    function pointOf(Cut memory it, uint256 index) internal view returns (uint256) {
-        return uint256(keccak256(abi.encode(challengeOf(it), index, it.payees[index]))) % R;
+    function pointOf(Cut memory it, uint256 index, bytes32 challenge)
+        internal
+        pure
+        returns (uint256)
+    {
+        return uint256(keccak256(abi.encode(challenge, index, it.payees[index]))) % R;
     }
 
     /// @dev Σ wordsᵢ·xⁱ of the header and a segment's entries.
-    function valueOf(Cut memory it, uint256 index) internal view returns (uint256 y) {
-        uint256 x = pointOf(it, index);
+    function valueOf(Cut memory it, uint256 index, uint256 x) internal pure returns (uint256 y) {
         uint256 power = 1;
         uint256 from = 8;
         for (uint256 i = 0; i < index; i++) {
@@ -168,34 +171,44 @@ abstract contract Forger is Base {
     // Proofs
 
     function segmentProof(Cut memory it, uint256 index) internal view returns (bytes memory) {
-        bytes memory head = abi.encodePacked(uint8(1), it.payees[index], challengeOf(it));
-        bytes memory said = abi.encodePacked(uint8(index), it.p[index], valueOf(it, index));
-        return bytes.concat(head, said, pointsOf(it, index));
+        bytes32 challenge = challengeOf(it);
+        uint256 x = pointOf(it, index, challenge);
+        bytes memory head = abi.encodePacked(uint8(1), it.payees[index], challenge);
+        bytes memory said = abi.encodePacked(uint8(index), it.p[index], valueOf(it, index, x));
+        return bytes.concat(head, said, pointsOf(it, index, x));
     }
 
     function tableProof(Cut memory it) internal view returns (bytes memory proof) {
         uint256 count = it.keys.length;
+        bytes32 challenge = challengeOf(it);
         proof = abi.encodePacked(uint8(2), uint8(count));
         for (uint256 i = 0; i < count; i++) {
             bytes memory said =
                 abi.encodePacked(it.keys[i], it.entries[i], it.payees[i], it.p[i]);
-            proof = bytes.concat(proof, said, pointsOf(it, i));
+            proof = bytes.concat(proof, said, pointsOf(it, i, pointOf(it, i, challenge)));
         }
         return bytes.concat(proof, abi.encodePacked(it.words));
     }
 
-    function pointsOf(Cut memory it, uint256 index) internal view returns (bytes memory) {
-        uint256 a = uint256(keccak256(abi.encode("a", pointOf(it, index)))) % R;
-        uint256 c = numberC(it, index, a);
-        return abi.encodePacked(times(a), generator(), times(c));
+    function pointsOf(Cut memory it, uint256 index, uint256 x)
+        internal
+        view
+        returns (bytes memory)
+    {
+        uint256 a = uint256(keccak256(abi.encode("a", x))) % R;
+        return abi.encodePacked(times(a), generator(), times(numberC(it, index, x, a)));
     }
 
     /// @dev What c must be a multiple of the generator by, so that the equation holds.
-    function numberC(Cut memory it, uint256 index, uint256 a) internal view returns (uint256 c) {
+    function numberC(Cut memory it, uint256 index, uint256 x, uint256 a)
+        internal
+        pure
+        returns (uint256 c)
+    {
         uint256[4] memory ic = coefficients(it.keys[index]);
         uint256 inputs = addmod(ic[0], mulmod(ic[1], it.p[index], R), R);
-        inputs = addmod(inputs, mulmod(ic[2], pointOf(it, index), R), R);
-        inputs = addmod(inputs, mulmod(ic[3], valueOf(it, index), R), R);
+        inputs = addmod(inputs, mulmod(ic[2], x, R), R);
+        inputs = addmod(inputs, mulmod(ic[3], valueOf(it, index, x), R), R);
         c = addmod(a, 2 * R - ALPHA - inputs, R);
         if (it.keys[index] == 1) c = R - c;
     }

@@ -239,8 +239,9 @@ contract SegmentsTest is Forger {
 
     /// @dev Adds `error_` times the generator to a segment's c.
     function setC(Cut memory it, bytes memory proof, uint256 index, uint256 error_) private view {
-        uint256 a = uint256(keccak256(abi.encode("a", pointOf(it, index)))) % R;
-        bytes memory c = abi.encodePacked(times(addmod(numberC(it, index, a), error_, R)));
+        uint256 x = pointOf(it, index, challengeOf(it));
+        uint256 a = uint256(keccak256(abi.encode("a", x))) % R;
+        bytes memory c = abi.encodePacked(times(addmod(numberC(it, index, x, a), error_, R)));
         uint256 offset = 2 + RECORD_BYTES * (index + 1) - 64;
         for (uint256 k = 0; k < 64; k++) {
             proof[offset + k] = c[k];
