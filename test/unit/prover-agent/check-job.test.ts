@@ -1,11 +1,13 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { decodeInputs } from '#protocol/inputs'
+import { decodeInputs, encodeInputs } from '#protocol/inputs'
+import { wholeTable } from '#protocol/segments'
 import { encodeTable, tableDigest } from '#protocol/table'
+import { publicInputsHash as hashOfWords } from '#protocol/words'
 import { checkJob } from '#prover-agent/check-job'
 import { openInputsCheck } from '#prover-agent/measuring'
 import { sampleOf } from '#prover-agent/sample'
 import { hashOf } from '#simulations/pretence'
-import { sample as ledgerSample } from '#test/support/ledger-sample'
+import { program as ledgerProgram, sample as ledgerSample } from '#test/support/ledger-sample'
 import { alice, terms } from '#test/support/messages'
 
 const thread = openInputsCheck()
@@ -29,11 +31,19 @@ describe('inputs', () => {
     expect(checkJob(inputs.slice(1), fitting)).toBe('wrong-length')
   })
 
-  test('of other programs must hash to what the request names, entry for entry', () => {
+  test('of other programs must hash to what the request names, for the room that it names', () => {
     const of = { verifier, programId: hashOf('another program') }
-    const other = ledgerSample(5, undefined, { of })
-    const foreign = terms(other.terms)
+    // A segment of two entries, in a circuit with room for five.
+    const other = ledgerSample(5, undefined, { of, entries: 5 })
+    const foreign = terms({ ...other.terms, work: 5n })
     expect(checkJob(other.inputs, foreign)).toBeNull()
+    for (const [work, refusal] of [
+      [1n, 'wrong-shape'],
+      [2n, 'wrong-public-inputs'],
+      [2n ** 63n, 'wrong-public-inputs'],
+    ] as const) {
+      expect(checkJob(other.inputs, { ...foreign, work })).toBe(refusal)
+    }
     const check = (change: Partial<typeof foreign>) =>
       checkJob(other.inputs, { ...foreign, ...change })
     expect(check({ tableDigest: hashOf('x') })).toBe('wrong-digest')
@@ -43,6 +53,18 @@ describe('inputs', () => {
     expect(checkJob(other.inputs.slice(1), foreign)).toBe('wrong-length')
     const junk = new Uint8Array(other.inputs.length).fill(255)
     expect(checkJob(junk, foreign)).toBe('malformed-inputs')
+  })
+
+  test('of a whole table may name any work: the program counts in its own unit', () => {
+    const { programId: named } = ledgerProgram
+    const { table: whole, witnesses, terms: said, words } = ledgerSample(4)
+    const segments = [wholeTable(named, 2)]
+    const all = { programId: named, table: whole, segments, index: 0, depth: 4, witnesses }
+    const bytes = encodeInputs(all)
+    const kd = hashOfWords(words)
+    const asked = { ...said, programId: named, publicInputsHash: kd, inputBytes: bytes.length }
+    for (const work of [1n, 1_000_000n])
+      expect(checkJob(bytes, terms({ ...asked, work }))).toBeNull()
   })
 
   test('are checked in a thread: the event loop is free meanwhile', async () => {
