@@ -91,7 +91,13 @@ function allSteps(): readonly (readonly Step[])[] {
     ],
     [vitest('tables')],
     [vitest('e2e')],
-    [{ ...vitest('long'), what: 'crashes of everybody at every phase', isLong: true }],
+    [
+      {
+        ...vitest('long'),
+        what: 'everybody killed at every phase',
+        isLong: true,
+      },
+    ],
   ]
 }
 

@@ -42,6 +42,8 @@ export type MemberOptions = {
   readonly keyId: Hex
   /** Proofs each prover makes at a time. Default 1. */
   readonly lanes?: number
+  /** What the provers' proofs took before, on this machine. Default: the first one measures. */
+  readonly calibrationFile?: string | undefined
   /** The last prover takes a job and stays silent. */
   readonly hasStalling: boolean
   readonly rpcUrl: string
@@ -67,7 +69,7 @@ export async function createMembers(
   actors: readonly Actor[],
   options: MemberOptions,
 ): Promise<readonly Member[]> {
-  const { folder, rpcUrl, market, paramsFile, hasStalling, signal } = options
+  const { folder, rpcUrl, market, paramsFile, calibrationFile, hasStalling, signal } = options
   const settingsOf = await roleSettings(options)
   const ports = await freePorts(2 * actors.length)
   const stalling = hasStalling ? actors.at(-1) : undefined
@@ -84,8 +86,8 @@ export async function createMembers(
       ...settingsOf[role],
       // One machine, one measurement: the first prover makes it, alone, and the others begin with
       // it.
-      ...(role === 'prover' && name !== 'prover-1'
-        ? { calibrationFile: join(folder, 'prover-1', 'calibration.json') }
+      ...(role === 'prover' && (calibrationFile !== undefined || name !== 'prover-1')
+        ? { calibrationFile: calibrationFile ?? join(folder, 'prover-1', 'calibration.json') }
         : {}),
     }
     return { ...actor, role, settings, door: new Door(`http://127.0.0.1:${doorPort}`, signal) }

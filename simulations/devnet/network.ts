@@ -22,7 +22,7 @@ import type { Processes, Running } from './processes.ts'
 
 export type NetworkOptions = Pick<
   MemberOptions,
-  'folder' | 'shape' | 'keyId' | 'lanes' | 'hasStalling' | 'signal'
+  'folder' | 'shape' | 'keyId' | 'lanes' | 'calibrationFile' | 'hasStalling' | 'signal'
 > & { readonly processes: Processes; readonly seed: string; readonly provers: number }
 
 export type Network = {

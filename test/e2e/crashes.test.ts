@@ -14,6 +14,7 @@ import { isOpen, openNetwork } from '#simulations/devnet/opening'
 import { Processes } from '#simulations/devnet/processes'
 import { isConserved } from '#simulations/devnet/report'
 import { until } from '#simulations/devnet/until'
+import { calibration, keepCalibration } from '#test/support/calibrated'
 import { Watch } from '#test/support/watch'
 
 const SHAPE = 'tiny'
@@ -40,7 +41,9 @@ beforeAll(async () => {
   network = await openNetwork({
     ...{ folder, processes, seed: 'crashes', shape: SHAPE, keyId },
     ...{ provers: 3, hasStalling: false, signal: ending.signal },
+    calibrationFile: calibration(),
   })
+  await keepCalibration(folder)
   for (const { role, door } of network.members) if (role !== 'bootstrap') await watch.listen(door)
 })
 afterAll(async () => {

@@ -11,6 +11,7 @@ import { Processes } from '#simulations/devnet/processes'
 import { isConserved } from '#simulations/devnet/report'
 import { until } from '#simulations/devnet/until'
 import { createUser, type SendEvent, type User } from '#simulations/devnet/user'
+import { calibration, keepCalibration } from '#test/support/calibrated'
 import { Watch } from '#test/support/watch'
 
 const SHAPE = 'tiny'
@@ -33,7 +34,9 @@ beforeAll(async () => {
   network = await openNetwork({
     ...{ folder, processes, seed: 'segments', shape: SHAPE, keyId },
     ...{ provers: 3, hasStalling: false, signal: ending.signal },
+    calibrationFile: calibration(),
   })
+  await keepCalibration(folder)
   const { rpcUrl, market, deployer, user: actor, door } = network
   const places = { rpcUrl, market, deployer, user: actor, doorUrl: door.url }
   const of = { folder, processes, seed: 'segments', shape: SHAPE, entries: 1 }

@@ -78,13 +78,13 @@ describe('every constraint of the circuit', () => {
 
 describe('the circuit and the state function', () => {
   test('agree on calls drawn from a seed', async () => {
-    const result = await runDifferential({ seed: 7, calls: 50, lies: 2, shape: tiny, ask })
+    const result = await runDifferential({ seed: 7, calls: 30, lies: 2, shape: tiny, ask })
     expect(result.differences).toEqual([])
-    expect(Math.min(result.done, result.failed, result.refused)).toBeGreaterThan(5)
+    expect(Math.min(result.done, result.failed, result.refused)).toBeGreaterThan(3)
   }, 120_000)
 
   test('agree on what random changes leave true', async () => {
-    const { untrue } = await runTampering({ seed: 7, calls: 100, shape: tiny, ask })
+    const { untrue } = await runTampering({ seed: 7, calls: 60, shape: tiny, ask })
     expect(untrue).toEqual([])
   }, 120_000)
 })
