@@ -145,11 +145,13 @@ const build = ({ processes, display }: Run): Promise<Hex> =>
 
 async function open(run: Run, keyId: Hex): Promise<Network> {
   const { options, folder, processes, names, display, signal } = run
-  const { seed, provers } = options
+  const { seed, provers, calibration } = options
   let step = display.progress('chain and contracts: building what is missing, deploying')
   try {
     const settings = { folder, processes, seed, shape: SHAPE, keyId, provers, signal }
-    const network = await openNetwork({ ...settings, hasStalling: true }, (opening) => {
+    const calibrationFile = calibration === null ? undefined : resolve(calibration)
+    const all = { ...settings, calibrationFile, hasStalling: true }
+    const network = await openNetwork(all, (opening) => {
       step.done()
       display.say(`chain at ${opening.rpcUrl}, market at ${opening.market.settlement}`)
       step = display.progress('nodes: starting, measuring, depositing, finding each other')

@@ -17,6 +17,8 @@ export type Options = {
    * well.
    */
   readonly keep: string | null
+  /** An agent's `calibration.json`, believed by all provers; null: the first one measures. */
+  readonly calibration: string | null
 }
 
 export const usage = `npm start -- [options]
@@ -31,6 +33,8 @@ silent. Ends with a table of balances.
   --report FILE  write figures of every job and the conservation check as JSON
   --watch        stay up after the last job; Ctrl-C ends
   --keep FOLDER  keep keys, stores and logs there
+  --calibration FILE  believe these times of proofs (an agent's calibration.json) instead of
+                 measuring
   --help         this text
 `
 
@@ -62,6 +66,7 @@ export function readOptions(args: readonly string[]): Options | null {
     report: values.report ?? null,
     seed: values.seed,
     keep: values.keep ?? null,
+    calibration: values.calibration ?? null,
   }
 }
 
@@ -76,6 +81,7 @@ function parse(args: readonly string[]) {
         report: { type: 'string' },
         seed: { type: 'string', default: 'devnet' },
         keep: { type: 'string' },
+        calibration: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     })

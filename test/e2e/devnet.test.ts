@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { JobReport } from '#simulations/devnet/report'
+import { calibration } from '#test/support/calibrated'
 import { proofwire } from '#test/support/devnet'
 
 /** Ending a node means storing what it has; ending all of them, a second or two. ms. */
@@ -18,10 +19,16 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
+/** What a market of the tests measured here before: one that measures takes ten seconds more. */
+const known = (): string[] => {
+  const file = calibration()
+  return file === undefined ? [] : ['--calibration', file]
+}
+
 describe('devnet', () => {
   test('six jobs: five settled or more, the silent prover slashed, no wei lost', async () => {
     const file = join(folder, 'report.json')
-    const devnet = proofwire(['devnet', '--jobs', '6', '--report', file])
+    const devnet = proofwire(['devnet', ...known(), '--jobs', '6', '--report', file])
     expect(await devnet.exited, devnet.output()).toBe(0)
     const report = JSON.parse(await readFile(file, 'utf8'))
 
@@ -87,7 +94,7 @@ describe('devnet', () => {
   })
 
   test('Ctrl-C in the middle of a job leaves no process and no folder behind', async () => {
-    const devnet = proofwire(['devnet', '--jobs', '9'])
+    const devnet = proofwire(['devnet', ...known(), '--jobs', '9'])
     await devnet.line(/is silent past its promise/)
     const commands = (await devnet.living()).map(({ command }) => command)
     // The devnet and its watchdog, the chain, bootstrap, builder, three agents, and what proves for

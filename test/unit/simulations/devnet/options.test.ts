@@ -10,6 +10,7 @@ describe('devnet options', () => {
       report: null,
       seed: 'devnet',
       keep: null,
+      calibration: null,
     })
   })
 
