@@ -192,11 +192,12 @@ interface ISettlement is IMessages {
         bytes calldata proof
     ) external;
 
-    /// @notice Posts a table to `request.venue` and pays its prover in the same transaction,
-    /// without a receipt: what the award promises, as if delivered `slotS` before this block, and
-    /// no gas. Anyone may send it; if the post reverts nothing is paid. Where nothing is due any
-    /// more (paid already, or later than any commitment could come) it posts all the same. A post
-    /// in time keeps the prover's bond safe, as a claim does.
+    /// @notice Posts a table to `request.venue` and pays the prover of what the request asks for,
+    /// the table or a segment of it, in the same transaction, without a receipt: what the award
+    /// promises, as if delivered `slotS` before this block, and no gas. Anyone may send it; if the
+    /// post reverts nothing is paid. Where nothing is due any more (paid already, or later than any
+    /// commitment could come) it posts all the same. A post in time keeps the prover's bond safe,
+    /// as a claim does.
     ///
     /// The proof must name the prover (`IPayeeVerifier`): posting shows it to everybody, and a
     /// proof that names nobody would pay whoever was started and copies it. Provers of such proofs
@@ -207,8 +208,8 @@ interface ISettlement is IMessages {
     /// @param digest The request's `tableDigest`.
     /// @param table Canonical bytes.
     /// @param proofs What the venue asks for; it verifies every one of them, or reverts.
-    /// @param index The request's own among `proofs`: same verifier, program and public inputs
-    /// hash.
+    /// @param index The one among `proofs` that answers the request, by its verifier: whole, or as
+    /// one of its segments.
     function settleOnPost(
         ProofRequest calldata request,
         Award calldata award,
