@@ -56,7 +56,8 @@ export default defineConfig({
         test: {
           // What `npm test` has no time for: `npm run test:long`.
           name: 'long',
-          include: ['test/e2e/crashes.test.ts'],
+          include: ['test/long/**/*.test.ts', 'test/e2e/crashes.test.ts'],
+          fileParallelism: false,
           env: { EVERY_PHASE: '1' },
           sequence: { groupOrder: 4 },
           testTimeout: E2E_TIMEOUT_MS,

@@ -94,7 +94,7 @@ function allSteps(): readonly (readonly Step[])[] {
     [
       {
         ...vitest('long'),
-        what: 'everybody killed at every phase',
+        what: 'test/long, and everybody killed at every phase',
         isLong: true,
       },
     ],
