@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Id } from '#protocol/schema'
+import type { Address, Id } from '#protocol/schema'
 import type { Member } from '#simulations/devnet/members'
 import { buildShape, type Network } from '#simulations/devnet/network'
 import { isOpen, openNetwork } from '#simulations/devnet/opening'
@@ -65,6 +65,20 @@ async function send(onRequested: (requested: Requested) => void): Promise<readon
   return events
 }
 
+/** Who was started for a request, in order. */
+const starts = (requestId: Id): Address[] =>
+  watch.seen.flatMap(({ event }) =>
+    event.kind === 'started' && event.requestId === requestId ? [event.prover] : [],
+  )
+
+/** Each segment's proof is by one of those who were started for it. */
+function expectOwnProvers(events: readonly SendEvent[], requested: readonly Requested[]): void {
+  const { provers } = events.find(({ event }) => event === 'proof') as { provers?: Address[] }
+  expect(provers).toHaveLength(requested.length)
+  for (const [index, { requestId }] of requested.entries())
+    expect(starts(requestId)).toContain(provers![index])
+}
+
 const memberOf = (address: string): Member =>
   network.members.find((member) => member.address === address)!
 
@@ -79,7 +93,7 @@ test('two provers prove two segments, and the table is posted and consumed', asy
     requested.map(({ requestId }) => watch.first('started', requestId)),
   )
   expect(one!.prover).not.toBe(two!.prover)
-  expect(events.find(({ event }) => event === 'proof')!.provers).toEqual([one!.prover, two!.prover])
+  expectOwnProvers(events, requested)
   // Both proofs were made at the same time.
   const at = (kind: string, requestId: Id) =>
     watch.seen.find(
@@ -108,17 +122,18 @@ test('a segment whose prover is killed is proven by its backup, and the table se
   })
   await killed.promise
   const [first, second] = requests as [Requested, Requested]
-  const starts = (requestId: Id) =>
-    watch.seen.flatMap(({ event }) =>
-      event.kind === 'started' && event.requestId === requestId ? [event.prover] : [],
-    )
-  // The other segment was not touched: one prover, one start, no silence.
-  expect(starts(first.requestId)).toHaveLength(1)
+  // The other segment was not touched: on a busy machine its prover may be slow, and only then
+  // has it a backup of its own.
+  const late = watch.seen.filter(
+    ({ event }) => event.kind === 'silent' && event.requestId === first.requestId,
+  )
+  expect(starts(first.requestId)).toHaveLength(1 + late.length)
   const [victim, rescuer] = starts(second.requestId)
   expect(victims).toEqual([victim])
   expect(rescuer).not.toBe(victim)
-  const proof = events.find(({ event }) => event === 'proof')!
-  expect(proof.provers).toEqual([starts(first.requestId)[0], rescuer])
+  expectOwnProvers(events, requests)
+  const { provers } = events.find(({ event }) => event === 'proof') as { provers?: Address[] }
+  expect(provers![1]).toBe(rescuer)
   expect(events.at(-1)!.event).toBe('done')
   const paid = (requestId: Id, prover: string) => {
     const isIt = () =>
@@ -128,9 +143,6 @@ test('a segment whose prover is killed is proven by its backup, and the table se
       )
     return until(isIt, PAID_WITHIN_MS, `${prover} is not paid`, ending.signal)
   }
-  await Promise.all([
-    paid(first.requestId, starts(first.requestId)[0]!),
-    paid(second.requestId, rescuer!),
-  ])
+  await Promise.all([paid(first.requestId, provers![0]!), paid(second.requestId, rescuer!)])
   expect(isConserved(await network.door.money())).toBe(true)
 })
