@@ -14,7 +14,7 @@ contract SegmentsTest is Forger {
         verifier = deployForged();
     }
 
-    /// @dev A bad proof must never eat what its caller has; a good one of 64 segments takes 4.3 M.
+    /// @dev A bad proof must never eat what its caller has; one of 64 good segments takes less.
     function verifies(bytes memory proof, bytes32 hash) private view returns (bool) {
         return verifier.verify{gas: 5_000_000}(proof, hash);
     }
