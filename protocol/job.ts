@@ -1,5 +1,5 @@
 /**
- * The life of one job, from request to settlement, as any honest observer sees it.
+ * The life of one job, from request to settlement, as every honest observer sees it.
  *
  *   bidding ──award──▶ awarded ──start──▶ started ──receipt──▶ delivered ──paid──▶ settled
  *      │                  │                  │                     │

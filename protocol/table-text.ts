@@ -91,7 +91,7 @@ const nameOf = (address: Address, rollupId: bigint, names: Names): string =>
 const chain = (rollupId: bigint): string => (rollupId === L1 ? 'L1' : `rollup ${rollupId}`)
 const scope = (action: Action): string => action.scope.join('.')
 
-/** What an action carries: value and data, as far as it has any. */
+/** What an action carries: value and data, where it has them. */
 function carried(action: Action): string {
   const bytes = dataBytes(action)
   const data = bytes === 0 || action.actionType === 'REVERT_CONTINUE' ? [] : [dataText(action.data)]

@@ -30,7 +30,7 @@ export class Chain {
   readonly #listeners = new Map<Address, Listener>()
   readonly #resolved = new Set<string>()
   readonly #commitments = new Map<string, Commitment>()
-  /** Wei that nobody has any more. */
+  /** Wei that nobody owns now. */
   burntWei = 0n
   /** Offences of builders that were proven. */
   readonly offences: string[] = []

@@ -1,7 +1,7 @@
 /**
- * A worked example of a program for the `command` backend: it proves with snarkjs, as any other
- * program would with its own prover. Started in a job's directory; the contract is in `README.md`
- * beside this file.
+ * A worked example of a program for the `command` backend: it proves with snarkjs, the way every
+ * other program would with its own prover. Started in a job's directory; the contract is in
+ * `README.md` beside this file.
  */
 import { BackendError } from '../backend.ts'
 import { shapeNames } from '../circuits/shapes.ts'
