@@ -14,23 +14,21 @@ contract SegmentsTest is Forger {
         verifier = deployForged();
     }
 
-    /// @dev A bad proof must never eat what its caller has; one of 64 good segments takes less.
+    /// @dev A bad proof must never eat what its caller has. 64 good segments, the most, take 4.58 M.
     function verifies(bytes memory proof, bytes32 hash) private view returns (bool) {
-        return verifier.verify{gas: 5_000_000}(proof, hash);
+        return verifier.verify{gas: 4_700_000}(proof, hash);
     }
 
     function any(uint256 entries, bytes32 seed) private pure returns (Cut memory) {
         return cutOf(tableOf(bound(entries, 1, 12), seed), seed);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testAnyTableCutInAnyWayIsAccepted(uint256 entries, bytes32 seed) public view {
         Cut memory it = any(entries, seed);
         eq(verifies(tableProof(it), kdOf(it.words)), true);
     }
 
     /// The hash of the table is one, however it was cut, and so is what is posted.
-    /// forge-config: default.fuzz.runs = 48
     function testOneTableHasOneHashHoweverItIsCut(bytes32 one, bytes32 other) public view {
         uint256[] memory words = tableOf(8, "table");
         bytes32 kd = kdOf(words);
@@ -39,7 +37,6 @@ contract SegmentsTest is Forger {
         eq(verifies(tableProof(cutOf(tableOf(8, "another"), one)), kd), false);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testEachSegmentIsAcceptedAlone(uint256 entries, bytes32 seed) public view {
         Cut memory it = any(entries, seed);
         bytes memory whole = tableProof(it);
@@ -52,7 +49,6 @@ contract SegmentsTest is Forger {
         }
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testSegmentIsNoneOfAnother(uint256 entries, bytes32 seed, bytes32 other) public view {
         Cut memory it = any(entries, seed);
         bytes memory proof = segmentProof(it, 0);
@@ -66,7 +62,6 @@ contract SegmentsTest is Forger {
         }
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testSegmentOfAnotherTableIsRefused(bytes32 seed) public view {
         Cut memory it = evenCut(8, 1, 4);
         vm.assume(seed != "even"); // that is the same table
@@ -98,7 +93,6 @@ contract SegmentsTest is Forger {
         eq(verifies(withWords(proof, words), kdOf(turned.words)), false);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testAnyOtherWordIsRefused(uint256 offset, uint256 word, bytes32 seed) public view {
         Cut memory it = cutOf(tableOf(5, seed), seed);
         bytes memory proof = tableProof(it);
@@ -110,7 +104,6 @@ contract SegmentsTest is Forger {
         eq(verifies(other, kdOf(it.words)), false);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testWordNotBelowTheFieldOrderIsRefused(uint256 offset, bytes32 seed) public view {
         Cut memory it = cutOf(tableOf(5, seed), seed);
         offset = bound(offset, 0, it.words.length - 1);
@@ -119,7 +112,6 @@ contract SegmentsTest is Forger {
     }
 
     /// @dev Wherever a bit flips: payee, digest, points, key, entries, words.
-    /// forge-config: default.fuzz.runs = 48
     function testAnyFlippedBitIsRefused(uint256 offset, uint8 bit) public view {
         Cut memory it = evenCut(4, 1, 2);
         bytes memory proof = tableProof(it);
@@ -131,7 +123,6 @@ contract SegmentsTest is Forger {
     }
 
     /// Two wrong proofs whose errors would cancel in a plain sum.
-    /// forge-config: default.fuzz.runs = 48
     function testErrorsDoNotCancel(uint256 error_) public view {
         error_ = bound(error_, 1, R - 1);
         Cut memory it = evenCut(2, 0, 1);
@@ -145,7 +136,6 @@ contract SegmentsTest is Forger {
         eq(verifies(proof, kdOf(it.words)), true);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testAnotherPayeeIsRefused(address thief, bytes32 seed) public view {
         Cut memory it = cutOf(tableOf(3, seed), seed);
         vm.assume(thief != it.payees[0]);
@@ -168,7 +158,6 @@ contract SegmentsTest is Forger {
         eq(verifier.payeeOf(proof, hashOf(it, 0)), address(0));
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testEntriesAreExactlyTheSegments(uint8 said) public view {
         Cut memory it = evenCut(8, 1, 4);
         bytes memory proof = tableProof(it);
@@ -205,7 +194,6 @@ contract SegmentsTest is Forger {
         eq(verifies(tableProof(whole), kdOf(whole.words)), true);
     }
 
-    /// forge-config: default.fuzz.runs = 48
     function testAnyOtherLengthIsRefused(uint16 length) public view {
         Cut memory it = evenCut(2, 0, 1);
         bytes memory proof = tableProof(it);
