@@ -2,6 +2,11 @@ import { defineConfig } from 'vitest/config'
 
 /** A test of the real market may wait for a slash: two claim windows of block time. ms. */
 const E2E_TIMEOUT_MS = 120_000
+/**
+ * `expect.poll` gives up after a second by default, which a busy machine needs for one heartbeat of
+ * gossipsub. What is polled for has no deadline of its own, so the test's time limit decides.
+ */
+const expect = { poll: { timeout: 30_000 } }
 
 /**
  * Five rooms, run one after the other, fastest first. The e2e tests start whole markets, each of
@@ -12,6 +17,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          expect,
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           // Both cores of a small machine; by default one would be left idle.
@@ -25,6 +31,7 @@ export default defineConfig({
       },
       {
         test: {
+          expect,
           name: 'sim',
           include: ['test/sim/**/*.test.ts'],
           sequence: { groupOrder: 1 },
@@ -33,6 +40,7 @@ export default defineConfig({
       },
       {
         test: {
+          expect,
           name: 'tables',
           include: ['test/tables/**/*.test.ts'],
           // Each file has chains of its own beside it.
@@ -44,6 +52,7 @@ export default defineConfig({
       },
       {
         test: {
+          expect,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           sequence: { groupOrder: 3 },
@@ -54,6 +63,7 @@ export default defineConfig({
       },
       {
         test: {
+          expect,
           // What `npm test` has no time for: `npm run test:long`.
           name: 'long',
           include: ['test/long/**/*.test.ts', 'test/e2e/crashes.test.ts'],

@@ -10,7 +10,7 @@
  */
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { forgeEnvironment, foundryBinary } from '#contracts/build'
 
@@ -18,7 +18,12 @@ const root = join(import.meta.dirname, '..')
 const results = join(root, 'build/test-results.json')
 const bin = (path: string): string => join(root, 'node_modules', path)
 
-type Counts = { readonly passed: number; readonly failed: number }
+type Counts = {
+  readonly passed: number
+  readonly failed: number
+  /** Which failed and why, for the end of the output, where a reader looks first. */
+  readonly failures?: readonly string[]
+}
 type Step = {
   readonly name: string
   readonly what: string
@@ -37,15 +42,44 @@ type Step = {
 function forgeCounts(output: string): Counts | null {
   const totals = [...output.matchAll(/Ran \d+ test suites?.*?(\d+) tests passed, (\d+) failed/g)]
   const last = totals.at(-1)
-  return last ? { passed: Number(last[1]), failed: Number(last[2]) } : null
+  const failures = [...output.matchAll(/^\[FAIL.*$/gm)].map(([line]) => line.slice(0, 400))
+  // Each is printed where it happened, and again at the end.
+  const each = [...new Set(failures)]
+  return last ? { passed: Number(last[1]), failed: Number(last[2]), failures: each } : null
+}
+
+type VitestResults = {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
 }
 
 async function vitestCounts(): Promise<Counts | null> {
   const text = await readFile(results, 'utf8').catch(() => null)
   if (text === null) return null
-  const { numPassedTests, numFailedTests } = JSON.parse(text)
-  return { passed: numPassedTests, failed: numFailedTests }
+  const { numPassedTests, numFailedTests, testResults }: VitestResults = JSON.parse(text)
+  return { passed: numPassedTests, failed: numFailedTests, failures: vitestFailures(testResults) }
 }
+
+function vitestFailures(files: VitestResults['testResults']): string[] {
+  return files.flatMap(({ name, message, assertionResults }) => {
+    const file = relative(root, name)
+    const failed = assertionResults.filter(({ status }) => status === 'failed')
+    if (failed.length === 0) return message === '' ? [] : [`${file}: ${brief(message)}`]
+    return failed.map((test) => `${file} > ${test.fullName}: ${brief(test.failureMessages[0])}`)
+  })
+}
+
+/** What a test said, without where; all of it is above. */
+const brief = (message = ''): string => message.split(/\n\s+at /)[0]!.slice(0, 400)
 
 const vitest = (project: string): Step => ({
   name: project,
@@ -135,7 +169,9 @@ async function run(step: Step): Promise<Counts & { readonly line: string }> {
   const passed = step.count === undefined && status === 0 ? 1 : counted.passed
   const verdict = status === 0 ? 'ok    ' : 'FAILED'
   const line = `${verdict} ${step.name.padEnd(6)} ${seconds.padStart(6)} s  ${step.what}`
-  return { passed, failed, line: step.count ? `${line}: ${passed} passed, ${failed} failed` : line }
+  const failures = counted.failures ?? []
+  const counts = step.count ? `: ${passed} passed, ${failed} failed` : ''
+  return { passed, failed, failures, line: `${line}${counts}` }
 }
 
 const rows = allSteps()
@@ -156,7 +192,9 @@ for (const row of rows) {
   )
   done.push(...(await Promise.all(chosen.map(run))))
 }
-const sum = (key: keyof Counts): number => done.reduce((total, step) => total + step[key], 0)
+const sum = (key: 'passed' | 'failed'): number => done.reduce((total, step) => total + step[key], 0)
 console.log(`\n${done.map(({ line }) => line).join('\n')}\n`)
+for (const failure of done.flatMap(({ failures }) => failures ?? []))
+  console.log(`FAILED ${failure}`)
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
 process.exitCode = sum('failed') === 0 ? 0 : 1

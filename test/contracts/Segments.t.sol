@@ -14,7 +14,7 @@ contract SegmentsTest is Forger {
         verifier = deployForged();
     }
 
-    /// @dev A bad proof must never eat what its caller has. 64 good segments, the most, take 4.58 M.
+    /// @dev A bad proof must never eat what its caller has. 64 good segments, the most, take 4.58M.
     function verifies(bytes memory proof, bytes32 hash) private view returns (bool) {
         return verifier.verify{gas: 4_700_000}(proof, hash);
     }

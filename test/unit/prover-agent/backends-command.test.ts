@@ -174,6 +174,7 @@ describe('the command backend', () => {
     expect(await readFile(polite, 'utf8')).toBe('')
 
     const deaf = join(directory, 'deaf')
+    const kill = new AbortController()
     const ignores = scripted(
       `process.on('SIGTERM', () => {})
       fs.writeFileSync(${JSON.stringify(`${deaf}.part`)}, String(process.pid))
@@ -181,12 +182,19 @@ describe('the command backend', () => {
       setInterval(() => {}, 1000)`,
       { graceMs: 100 },
     )
-    const late = ignores.prove(job({ deadlineAt: Date.now() + 1_500 }), never)
-    const timedOut = expect(late).rejects.toMatchObject({ code: 'timed-out' })
+    const killed = ignores.prove(job(), kill.signal)
+    const ended = expect(killed).rejects.toMatchObject({ code: 'cancelled' })
     await appears(deaf)
     const pid = Number(await readFile(deaf, 'utf8'))
-    await timedOut
+    kill.abort()
+    await ended
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  test('ends what is not done by its deadline', async () => {
+    const late = scripted('setInterval(() => {}, 1000)', { graceMs: 100 })
+    const proving = late.prove(job({ deadlineAt: Date.now() + 500 }), never)
+    await expect(proving).rejects.toMatchObject({ code: 'timed-out' })
   })
 
   test('ends what a program leaves running behind it', async () => {
