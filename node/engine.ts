@@ -62,7 +62,7 @@ export type Ports = {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  readonly publish: (kind: GossipKind, data: Uint8Array) => Promise<void>
+  readonly publish: (kind: GossipKind, data: Uint8Array) => Promise<unknown>
   readonly chain: ChainActions
   readonly counter: Counter
   readonly prover: ProverActions | null

@@ -75,6 +75,11 @@ export type GossipOptions = {
   ) => Promise<GossipVerdict>
   readonly limits?: Partial<GossipLimits>
   readonly onDropped?: (kind: GossipKind, reason: DropReason, fromPeerKey: Hex) => void
+  /**
+   * Told of every copy of every message that arrives, before anything is done with it: for
+   * measuring when the first one came, and how many were sent in vain.
+   */
+  readonly onCopy?: (kind: GossipKind, data: Uint8Array, fromPeerKey: Hex) => void
   /** Peers whose word on further peers counts from the start: the bootstrap peers. */
   readonly trusted?: readonly Hex[]
   readonly log: Log
@@ -84,10 +89,10 @@ export type Gossip = {
   /** For `createHost`, which starts and stops it. */
   readonly service: HostService
   /**
-   * Sends to the topic's peers; with none it resolves too. Throws when the message is longer than
-   * allowed.
+   * Sends to the topic's mesh, a bid to every peer that listens; resolves with how many there were,
+   * none among them. Throws when the message is longer than allowed.
    */
-  readonly publish: (kind: GossipKind, data: Uint8Array) => Promise<void>
+  readonly publish: (kind: GossipKind, data: Uint8Array) => Promise<number>
   /** Connected peers that listen to the topic. */
   readonly subscribers: (kind: GossipKind) => number
   /** Peers the topic's messages are exchanged with. */
@@ -131,10 +136,11 @@ export function createGossip(options: GossipOptions): Gossip {
   }
 
   const service = (components: Parameters<ReturnType<typeof gossipsub>>[0]) => {
-    const made = gossipsub(settings(options, [...kinds.keys()]))(components) as Router
+    const made = gossipsub(settings(options, [...kinds.keys()]))(components) as unknown as Router
     router = made
     const judge = new Judge(options, limits)
     admitFirst(made, new Admission(limits, kinds, options.onDropped ?? (() => undefined)))
+    if (options.onCopy) tellFirst(made, kinds, options.onCopy)
     for (const [topic, kind] of kinds) {
       made.topicValidators.set(topic, (peerId, { data }) => judge.judge(kind, data, peerId))
     }
@@ -157,8 +163,12 @@ export function createGossip(options: GossipOptions): Gossip {
       if (data.length > options.maxBytes[kind]) {
         throw new RangeError(`a ${kind} of ${data.length} bytes is longer than any may be`)
       }
-      const { recipients } = await running().publish(topics[kind], data)
+      // A prover is connected to the builders it bids for: its bid takes one way instead of four. In
+      // simulations 98 % of bids arrive in 400 ms along the mesh, and all of them like this.
+      const floodPublish = kind === 'Bid'
+      const { recipients } = await running().publish(topics[kind], data, { floodPublish })
       if (recipients.length === 0) log.debug('published to nobody', { kind })
+      return recipients.length
     },
     subscribers,
     meshSize: (kind) => running().getMeshPeers(topics[kind]).length,
@@ -188,7 +198,12 @@ export function createGossip(options: GossipOptions): Gossip {
 }
 
 /** What gossipsub's object has and its type lacks. */
-type Router = GossipSub & {
+type Router = Omit<GossipSub, 'publish'> & {
+  publish: (
+    topic: string,
+    data: Uint8Array,
+    options: { readonly floodPublish: boolean },
+  ) => Promise<{ readonly recipients: readonly PeerId[] }>
   start: () => Promise<void>
   stop: () => Promise<void>
   getMeshPeers: (topic: string) => string[]
@@ -251,6 +266,21 @@ function admitFirst(router: Router, admission: Admission): void {
     } finally {
       leave()
     }
+  }
+}
+
+/** Tells of every copy, dropped or not. */
+function tellFirst(
+  router: Router,
+  kinds: ReadonlyMap<string, GossipKind>,
+  onCopy: NonNullable<GossipOptions['onCopy']>,
+): void {
+  const handle = router.handleReceivedMessage
+  router.handleReceivedMessage = (from, message) => {
+    const kind = kinds.get(message.topic)
+    const peerKey = peerKeyOf(from)
+    if (kind && message.data && peerKey) onCopy(kind, message.data, peerKey)
+    return handle(from, message)
   }
 }
 

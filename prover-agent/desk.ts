@@ -33,10 +33,10 @@ export type DeskPorts = {
   readonly market: MarketView
   readonly params: Params
   readonly policy: Policy
-  readonly lanes: Lanes
+  readonly lanes: Pick<Lanes, 'count' | 'running'>
   readonly backend: Pick<Backend, 'supports'>
-  readonly calibration: Calibration
-  readonly prices: LearnedPrices
+  readonly calibration: Pick<Calibration, 'timingOf'>
+  readonly prices: Pick<LearnedPrices, 'scoreWei'>
   readonly verifiers: Pick<VerifierList, 'standing'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log

@@ -214,6 +214,21 @@ describe('gossip', () => {
     expect(b.gossip.score(a.host.peerKey)).toBeGreaterThanOrEqual(0)
   })
 
+  test('a bid goes to every peer, what is not a bid to the mesh', async () => {
+    const first = await startNode(null)
+    const nodes: Node[] = []
+    for (let i = 0; i < 16; i++) nodes.push(await startNode(first))
+    for (const kind of ['Bid', 'Award'] as const)
+      await first.gossip.waitForPeers(kind, 16, within())
+    // No mesh is larger than 12 for longer than a heartbeat.
+    await expect.poll(() => first.gossip.meshSize('Award')).toBeLessThanOrEqual(12)
+    let bids = 0
+    const bid = () => first.gossip.publish('Bid', text(`bid ${bids++}`))
+    // A peer that listens may not have a stream yet.
+    await expect.poll(bid).toBe(16)
+    expect(await first.gossip.publish('Award', text('an award'))).toBeLessThanOrEqual(12)
+  })
+
   test('every message of 20 peers behind one address arrives', async () => {
     const first = await startNode(null)
     const nodes: Node[] = []
