@@ -54,9 +54,11 @@ export const nodeKeys = {
     example: '"0x0000000000000000000000000000000000000000"',
   }),
   confirmations: integer({
-    doc: 'Blocks on top of a block before what it says counts here.',
+    doc:
+      'How deep a block must be before what it says counts here: 1 is the newest, 2 has another on ' +
+      'top.',
     fallback: 2,
-    min: 0,
+    min: 1,
     max: 128,
   }),
   pollMs: integer({

@@ -211,6 +211,18 @@ describe('printed settings', () => {
     for (const line of printed.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
   })
 
+  test('a block that is not there yet cannot be waited for: confirmations are 1 at least', () => {
+    const { rpcUrl, settlement } = nodeKeys
+    const keys = { rpcUrl, settlement, confirmations: nodeKeys.confirmations }
+    const zero = `0x${'00'.repeat(20)}`
+    const read = (confirmations: string) => {
+      const argv = ['--rpc-url', 'http://x', '--settlement', zero, '--confirmations', confirmations]
+      return readConfig(keys, { argv, env: {}, defaultFile: 'none', folder }).values.confirmations
+    }
+    expect(() => read('0')).toThrow(/confirmations must be a whole number from 1 to 128, not 0/)
+    expect(read('1')).toBe(1)
+  })
+
   test('a door others can reach needs a token, and somebody must be met', () => {
     const fine = { doorHost: '127.0.0.1', doorToken: null, listen: ['/a'], bootstrap: [] }
     expect(checkSettings(fine)).toEqual([])
