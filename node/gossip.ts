@@ -163,7 +163,7 @@ export function createGossip(options: GossipOptions): Gossip {
       if (data.length > options.maxBytes[kind]) {
         throw new RangeError(`a ${kind} of ${data.length} bytes is longer than any may be`)
       }
-      // A prover is connected to the builders it bids for: its bid takes one way instead of four. In
+      // A prover is connected to the builders it bids for: so its bid takes one way, not four. In
       // simulations 98 % of bids arrive in 400 ms along the mesh, and all of them like this.
       const floodPublish = kind === 'Bid'
       const { recipients } = await running().publish(topics[kind], data, { floodPublish })

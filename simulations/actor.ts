@@ -19,6 +19,7 @@ import { type JobRecord, Market } from '#protocol/market'
 import type { Params } from '#protocol/params'
 import type { Address, Id, Kind, Message, ProofRequest } from '#protocol/schema'
 import type { Chain } from './chain.ts'
+import type { Checks } from './checks.ts'
 import type { Network } from './network.ts'
 import { auctionSecretOf, pretendSigned, proofHashOf, type Seals } from './pretence.ts'
 import type { Simulator } from './simulator.ts'
@@ -32,6 +33,8 @@ export type World = {
   readonly seals: Seals
   readonly params: Params
   readonly actors: Map<Address, Actor>
+  /** Whoever looks on. */
+  readonly checks?: Checks
 }
 
 export type ActorOptions = {
@@ -41,6 +44,16 @@ export type ActorOptions = {
   readonly desk?: ProverDesk
   /** How long a proof takes, ms; `null` if it never comes. */
   readonly provingMs?: (request: ProofRequest) => number | null
+  /** Whether it opens all bids after each award; it does unless told otherwise. */
+  readonly observes?: boolean
+  /** How far its clock is ahead. Whole ms. */
+  readonly clockOffsetMs?: number
+  /** It hears nothing from the network: whoever made it feeds it. */
+  readonly isApart?: boolean
+  /** Whether it keeps records of its jobs, as whoever may crash must; it does by default. */
+  readonly stores?: boolean
+  /** Hears of its events, which it then does not keep. */
+  readonly announce?: (event: MarketEvent, actor: Actor) => void
   /** An adversary deviates here: `true` when it dealt with the effect in its own way. */
   readonly deviates?: (effect: Effect, actor: Actor) => boolean
 }
@@ -97,7 +110,8 @@ export class Actor {
     this.#market = this.#newMarket()
     this.#streams = new Streams(this)
     world.actors.set(this.account, this)
-    world.network.join(this.account, (from) => this.feed({ kind: 'message', from }))
+    if (options.isApart !== true)
+      world.network.join(this.account, (from) => this.feed({ kind: 'message', from }))
     for (const event of this.#follow()) this.#hear(event)
   }
 
@@ -109,16 +123,22 @@ export class Actor {
     return this.#isUp
   }
 
+  /** Its clock. Whole ms since the Unix epoch. */
+  get now(): number {
+    return Math.floor(this.world.simulator.now) + (this.#options.clockOffsetMs ?? 0)
+  }
+
   #newMarket(): Market {
-    const { account, desk } = this.#options
+    const { account, desk, observes = true } = this.#options
     const { params } = this.world
-    return new Market({ self: account, params, ...(desk ? { prover: desk } : {}) })
+    return new Market({ self: account, params, observes, ...(desk ? { prover: desk } : {}) })
   }
 
   #follow(): ChainEvent[] {
     return this.world.chain.follow(this.account, {
       event: (event) => this.#hear(event),
       challenged: (from) => this.feed({ kind: 'message', from }),
+      isUp: () => this.#isUp,
     })
   }
 
@@ -130,7 +150,7 @@ export class Actor {
   feed(input: Input): Verdict {
     if (!this.#isUp) return { action: 'ignore', code: 'JOB_ENDED' }
     const { simulator } = this.world
-    const { verdict, effects, changed } = this.#market.handle(input, Math.floor(simulator.now))
+    const { verdict, effects, changed } = this.#market.handle(input, this.now)
     const code = verdict === 'accept' ? 'accept' : 'code' in verdict ? verdict.code : 'hold'
     if (code !== 'accept') this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1)
     simulator.note(`${this.account} ${input.kind} ${code} ${effects.map(({ kind }) => kind)}`)
@@ -144,6 +164,7 @@ export class Actor {
   }
 
   #store(id: Id): void {
+    if (this.#options.stores === false) return
     const record = this.#market.record(id)
     if (record) this.disk.records.set(id, structuredClone(record))
     else this.disk.records.delete(id)
@@ -156,6 +177,7 @@ export class Actor {
 
   /** Loses all but the disk. */
   crash(): void {
+    this.world.checks?.crashed(this)
     this.#isUp = false
     this.#life += 1
     this.#streams.lose()
@@ -163,12 +185,12 @@ export class Actor {
 
   /** Starts again from the disk, and hears the chain's present state. */
   restart(): void {
+    this.world.checks?.restarted(this)
     this.#isUp = true
     this.#market = this.#newMarket()
-    const { simulator } = this.world
     const news = this.#follow()
     for (const record of this.disk.records.values())
-      this.#market.restore(structuredClone(record), Math.floor(simulator.now))
+      this.#market.restore(structuredClone(record), this.now)
     for (const event of news) this.#hear(event)
     this.feed({ kind: 'resume' })
   }
@@ -207,6 +229,8 @@ export class Actor {
         break
       case 'release':
         this.releases.push(effect.verdict === 'accept' ? 'accept' : effect.verdict.code)
+        if (this.#options.isApart !== true)
+          this.world.network.decide(this.account, effect.holdId, effect.verdict)
         break
       case 'wake':
         this.#wake(effect.at, { kind: 'tick', requestId: effect.requestId })
@@ -232,7 +256,8 @@ export class Actor {
         this.#streams.dismiss(effect.requestId)
         break
       case 'announce':
-        this.events.push(effect.event)
+        if (this.#options.announce) this.#options.announce(effect.event, this)
+        else this.events.push(effect.event)
         break
       default:
         this.#transact(effect)
@@ -260,18 +285,21 @@ export class Actor {
         break
       }
       case 'report':
-        chain.report(`double award ${effect.first.request.nonce}`)
+        chain.reportDoubleAward(effect.first, effect.second, this.account)
         break
       case 'reportMisaward':
-        chain.report(`misaward ${effect.request.nonce}`)
+        chain.reportMisaward(effect, effect.better, effect.path, this.account)
         break
       default:
         effect satisfies never
     }
   }
 
+  /** `at`: by its own clock. */
   #wake(at: number, input: Input): void {
-    this.later(at - this.world.simulator.now, () => this.feed(input))
+    const alive = this.aliveNow()
+    const trueAt = at - (this.#options.clockOffsetMs ?? 0)
+    this.world.simulator.schedule(trueAt, () => alive() && this.feed(input))
   }
 
   #open({ requestId, bids }: Extract<Effect, { kind: 'open' }>): void {
@@ -294,6 +322,7 @@ export class Actor {
     const verdicts = all.map((from) => this.feed({ kind: 'message', from }))
     if (!this.#isUp || !verdicts.every(isSayable)) return verdicts
     for (const from of all) {
+      this.world.checks?.said(this.account, from)
       this.world.network.publish(this.account, from)
       this.#streams.answer(from)
     }
@@ -307,6 +336,7 @@ export class Actor {
     if (earlier) return earlier as Signed<K, Message<K>>
     const signed = pretendSigned(kind, message, this.signer)
     this.disk.signed.set(key, signed)
+    this.world.checks?.signed(this.account, key, signed)
     return signed
   }
 
@@ -349,8 +379,9 @@ export class Actor {
     const request = this.#market.job(requestId)?.request.message
     const provingMs = (request && this.#options.provingMs?.(request)) ?? null
     if (provingMs === null) return
-    this.later(provingMs, () =>
-      this.feed({ kind: 'proved', requestId, proofHash: proofHashOf(requestId, this.account) }),
-    )
+    this.later(provingMs, () => {
+      this.world.checks?.proved(this.account, requestId)
+      this.feed({ kind: 'proved', requestId, proofHash: proofHashOf(requestId, this.account) })
+    })
   }
 }

@@ -1,11 +1,28 @@
 /**
- * How messages travel: one-way delays with jitter, loss and duplicates. A mesh comes with the full
- * model.
+ * How messages travel between actors. `FlatNetwork` is a market on one quiet line, for tests of the
+ * rules; `GossipNetwork` (`gossip.ts`) is the full model.
  */
-import type { Gossiped } from '#protocol/effects'
-import type { Address } from '#protocol/schema'
+import type { Decision, Gossiped, Verdict } from '#protocol/effects'
+import type { Address, Id } from '#protocol/schema'
 import type { Random } from './random.ts'
 import type { Simulator } from './simulator.ts'
+
+/** What an actor does with a message: it goes on to others only once it was accepted. */
+export type Listener = (from: Gossiped) => Verdict
+
+export interface Network {
+  /** Has `listener` hear what everybody else publishes. */
+  join(account: Address, listener: Listener): void
+  /** Gossips a message to everybody but its publisher. */
+  publish(publisher: Address, from: Gossiped): void
+  /** A message this actor held is decided. */
+  decide(account: Address, id: Id, verdict: Decision): void
+  /**
+   * Carries so many bytes over a stream from one to the other: late, never lost. `false`: there is
+   * no way now, and nothing was sent.
+   */
+  carry(from: Address, to: Address, bytes: number, run: () => void): boolean
+}
 
 export type Links = {
   /** One-way delay, and how much more there may be of it. ms. */
@@ -18,11 +35,12 @@ export type Links = {
 /** A quiet continent. */
 export const calmLinks: Links = { delayMs: 20, jitterMs: 20, loss: 0, duplication: 0 }
 
-export class Network {
+/** Everybody one delay away from everybody. */
+export class FlatNetwork implements Network {
   readonly #simulator: Simulator
   readonly #random: Random
   readonly #links: Links
-  readonly #listeners = new Map<Address, (from: Gossiped) => void>()
+  readonly #listeners = new Map<Address, Listener>()
 
   constructor(simulator: Simulator, random: Random, links: Links) {
     this.#simulator = simulator
@@ -30,8 +48,7 @@ export class Network {
     this.#links = links
   }
 
-  /** Has `listener` hear what everybody else publishes. */
-  join(account: Address, listener: (from: Gossiped) => void): void {
+  join(account: Address, listener: Listener): void {
     this.#listeners.set(account, listener)
   }
 
@@ -39,7 +56,6 @@ export class Network {
     return Math.round(this.#links.delayMs + this.#random.between(0, this.#links.jitterMs))
   }
 
-  /** Gossips a message to everybody but its publisher, each over its own way. */
   publish(publisher: Address, from: Gossiped): void {
     for (const [account, listener] of this.#listeners) {
       if (account === publisher || this.#random.chance(this.#links.loss)) continue
@@ -49,8 +65,11 @@ export class Network {
     }
   }
 
-  /** Carries something over a stream: late, never lost. */
-  carry(run: () => void): void {
+  /** Nobody passes anything on here. */
+  decide(): void {}
+
+  carry(_from: Address, _to: Address, _bytes: number, run: () => void): boolean {
     this.#simulator.after(this.#delayMs(), run)
+    return true
   }
 }

@@ -1,32 +1,60 @@
 /**
- * Discrete events: a clock that jumps from one to the next, and a queue. Nothing happens outside an
- * event, so the same seed and code give the same run, and `digest` of its log says whether they
- * did.
+ * Discrete events: a clock that jumps from one to the next. Nothing happens outside an event, so
+ * the same seed and code give the same run, and `digest` of its log says whether they did.
  */
 import { createHash } from 'node:crypto'
-
-type Scheduled = { readonly at: number; readonly sequence: number; readonly run: () => void }
-
-const isBefore = (a: Scheduled, b: Scheduled): boolean =>
-  a.at < b.at || (a.at === b.at && a.sequence < b.sequence)
+import { EventQueue } from './queue.ts'
 
 /** Start of simulated time: instants look like real ones. ms since the Unix epoch. */
 export const START_AT = 1_800_000_000_000
 
+/** Deals with events that are two numbers: no closure, for those that come by the million. */
+export type Handler = (first: number, second: number) => void
+
+/** Kind of the events that are closures. */
+const CLOSURE = 0
+/** The log is hashed in pieces of this size. Bytes. */
+const LOG_BYTES = 65_536
+
 export class Simulator {
-  readonly #heap: Scheduled[] = []
-  readonly #log = createHash('sha256')
-  #now = START_AT
-  #sequence = 0
+  /** Instants in it are ms since `START_AT`: more of a fraction fits than beside 1.8 × 10¹². */
+  readonly #queue = new EventQueue()
+  readonly #handlers: Handler[]
+  readonly #closures: (() => void)[] = []
+  readonly #freeClosures: number[] = []
+  readonly #hash = createHash('sha256')
+  readonly #log = Buffer.alloc(LOG_BYTES)
+  #logged = 0
+  #elapsed = 0
+  #executed = 0
+  readonly #run = (kind: number, first: number, second: number): void => {
+    this.#handlers[kind]!(first, second)
+  }
+  /** Called after each event: where checks look. */
+  onEvent: (() => void) | null = null
+
+  constructor() {
+    this.#handlers = [(place) => this.#runClosure(place)]
+  }
 
   /** ms since the Unix epoch. */
   get now(): number {
-    return this.#now
+    return START_AT + this.#elapsed
+  }
+
+  /** ms since the start, with a finer fraction than `now` has. */
+  get elapsedMs(): number {
+    return this.#elapsed
   }
 
   /** Events still to come. */
   get pending(): number {
-    return this.#heap.length
+    return this.#queue.size
+  }
+
+  /** Events that have run. */
+  get executed(): number {
+    return this.#executed
   }
 
   /**
@@ -34,33 +62,48 @@ export class Simulator {
    * scheduled.
    */
   schedule(at: number, run: () => void): void {
-    const event = { at: Math.max(at, this.#now), sequence: this.#sequence++, run }
-    let index = this.#heap.length
-    while (index > 0) {
-      const above = (index - 1) >> 1
-      if (isBefore(this.#heap[above]!, event)) break
-      this.#heap[index] = this.#heap[above]!
-      index = above
-    }
-    this.#heap[index] = event
+    this.#add(at - START_AT, run)
   }
 
   /** Runs `run` this long from now. */
   after(delayMs: number, run: () => void): void {
-    this.schedule(this.#now + delayMs, run)
+    this.#add(this.#elapsed + delayMs, run)
+  }
+
+  #add(elapsed: number, run: () => void): void {
+    const place = this.#freeClosures.pop() ?? this.#closures.length
+    this.#closures[place] = run
+    this.post(elapsed, CLOSURE, place, 0)
+  }
+
+  #runClosure(place: number): void {
+    const run = this.#closures[place]!
+    this.#closures[place] = forgotten
+    this.#freeClosures.push(place)
+    run()
+  }
+
+  /** Makes a kind of event known; its number is for `post`. */
+  handle(handler: Handler): number {
+    return this.#handlers.push(handler) - 1
+  }
+
+  /** Has the handler of `kind` deal with these two numbers, `elapsed` ms after the start. */
+  post(elapsed: number, kind: number, first: number, second: number): void {
+    this.#queue.add(Math.max(elapsed, this.#elapsed), kind, first, second)
   }
 
   /** Runs the next event; `false` if there is none until `end`, where the clock then stands. */
   step(end: number): boolean {
-    const first = this.#heap[0]
-    if (!first || first.at > end) {
-      this.#now = Math.max(this.#now, end)
+    const at = this.#queue.peek()
+    if (at > end - START_AT) {
+      this.#elapsed = Math.max(this.#elapsed, end - START_AT)
       return false
     }
-    const last = this.#heap.pop()!
-    if (last !== first) this.#sink(last)
-    this.#now = first.at
-    first.run()
+    this.#elapsed = at
+    this.#executed += 1
+    this.#queue.take(this.#run)
+    this.onEvent?.()
     return true
   }
 
@@ -69,28 +112,36 @@ export class Simulator {
     while (this.step(end));
   }
 
-  /** Puts `event` where the root was and lets it sink to its place. */
-  #sink(event: Scheduled): void {
-    const heap = this.#heap
-    let index = 0
-    for (;;) {
-      let below = 2 * index + 1
-      if (below >= heap.length) break
-      if (below + 1 < heap.length && isBefore(heap[below + 1]!, heap[below]!)) below += 1
-      if (isBefore(event, heap[below]!)) break
-      heap[index] = heap[below]!
-      index = below
-    }
-    heap[index] = event
-  }
-
   /** Adds a line to the run's log, of which only the hash is kept. */
   note(line: string): void {
-    this.#log.update(`${this.#now} ${line}\n`)
+    const text = `${this.now} ${line}\n`
+    // UTF-8 takes three bytes for a unit of the string at most.
+    if (this.#logged + 3 * text.length > LOG_BYTES) this.#flush()
+    if (3 * text.length > LOG_BYTES) this.#hash.update(text)
+    else this.#logged += this.#log.write(text, this.#logged)
+  }
+
+  /** Adds three whole numbers and the instant to the log: cheap enough for every message. */
+  mark(first: number, second: number, third: number): void {
+    if (this.#logged + 20 > LOG_BYTES) this.#flush()
+    const log = this.#log
+    log.writeDoubleLE(this.#elapsed, this.#logged)
+    log.writeInt32LE(first, this.#logged + 8)
+    log.writeInt32LE(second, this.#logged + 12)
+    log.writeInt32LE(third, this.#logged + 16)
+    this.#logged += 20
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#log.subarray(0, this.#logged))
+    this.#logged = 0
   }
 
   /** SHA-256 of the log so far, hex. */
   get digest(): string {
-    return this.#log.copy().digest('hex')
+    this.#flush()
+    return this.#hash.copy().digest('hex')
   }
 }
+
+const forgotten = (): void => undefined

@@ -19,6 +19,8 @@ export type Waiter = {
 const REDIAL_MS = 200
 
 const INPUTS = 'inputs'
+/** A question, an answer or a proof: none is longer. Bytes. */
+const SHORT_BYTES = 2_048
 
 export class Streams {
   readonly #actor: Actor
@@ -53,7 +55,7 @@ export class Streams {
     const proofHash = proofHashOf(requestId, prover)
     this.#ask(requestId, `Receipt/${requestId}/${prover}`, {
       begin: (builder) => {
-        const deliveredAt = Math.floor(builder.world.simulator.now)
+        const deliveredAt = builder.now
         return builder.feed({ kind: 'delivered', requestId, prover, proofHash, deliveredAt })
       },
       end: (receipt) => receipt && this.#actor.feed({ kind: 'message', from: receipt }),
@@ -78,15 +80,25 @@ export class Streams {
     const alive = this.#actor.aliveNow()
     const again = (): void =>
       this.#actor.later(REDIAL_MS, () => this.#ask(requestId, key, { begin, end }))
-    const waiter: Waiter = {
-      give: (from) => world.network.carry(() => alive() && end(from)),
-      lose: () => alive() && again(),
+    const lose = (): void => {
+      if (alive()) again()
     }
-    world.network.carry(() => {
+    const { account: own } = this.#actor
+    const { network } = world
+    const back = key.startsWith(INPUTS) ? request.inputBytes : SHORT_BYTES
+    const waiter: Waiter = {
+      give: (from) => {
+        const isSent = network.carry(request.builder, own, back, () => alive() && end(from))
+        if (!isSent) lose()
+      },
+      lose,
+    }
+    const isSent = network.carry(own, request.builder, SHORT_BYTES, () => {
       if (!alive()) return
       if (builder.isUp) builder.serve(key, () => begin(builder), waiter)
       else again()
     })
+    if (!isSent) lose()
   }
 
   // --- The builder's side ------------------------------------------------------------------------

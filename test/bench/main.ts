@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { award } from './award.ts'
 import { type Metrics, machine } from './measure.ts'
 import { segments } from './segments.ts'
+import { simulator } from './simulator.ts'
 import { table } from './table.ts'
 import { validate } from './validate.ts'
 
@@ -15,6 +16,7 @@ type Bench = { readonly what: string; readonly run: () => Promise<Metrics> }
 const benches: Readonly<Record<string, Bench>> = {
   award: { what: 'open, rank and decide an auction of 1,000 bids', run: award },
   segments: { what: 'a table in two segments, by one rig and by two', run: segments },
+  simulator: { what: 'a hundred auctions of a hundred bidders, 1,000 nodes', run: simulator },
   table: { what: 'write a table of 8 entries: all of it, and its simulations alone', run: table },
   validate: { what: 'one bid heard: decode, digest, signature, rules', run: validate },
 }

@@ -15,7 +15,8 @@ import {
 
 describe('a job among honest nodes', () => {
   test('is requested, bid for, awarded, started, delivered and settled at every node', () => {
-    const { market } = runJob({ provers: three })
+    // Without jitter, which lets a notice come after its receipt.
+    const { market } = runJob({ provers: three, links: { jitterMs: 0 } })
     for (const actor of everybody(market)) {
       expect(actor.events.map(({ kind }) => kind).filter((kind) => kind !== 'turn-begun')).toEqual(
         ['requested', 'bid-seen', 'bid-seen', 'bid-seen', 'awarded', 'started', 'noticed'].concat([
@@ -102,11 +103,10 @@ describe('messages that overtake one another', () => {
   /** Has the observer hear each kind so much later. */
   function slow(market: SimMarket, delays: Record<string, number>): void {
     const { simulator, network } = market.world
-    network.join(market.observer.account, (from) =>
-      simulator.after(delays[from.kind] ?? 0, () =>
-        market.observer.feed({ kind: 'message', from }),
-      ),
-    )
+    network.join(market.observer.account, (from) => {
+      simulator.after(delays[from.kind] ?? 0, () => market.observer.feed({ kind: 'message', from }))
+      return 'accept'
+    })
   }
 
   test('a bid that overtakes its request is held and released', () => {

@@ -4,8 +4,9 @@ import { defaultParams, type Params } from '#protocol/params'
 import { type Address, type Id, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
 import { auctionKeyOf } from '#protocol/sealing'
 import { Actor, type ActorOptions, type World } from '#simulations/actor'
-import { Chain } from '#simulations/chain'
-import { calmLinks, type Links, Network } from '#simulations/network'
+import { Chain, type ChainOptions } from '#simulations/chain'
+import { Checks } from '#simulations/checks'
+import { calmLinks, FlatNetwork, type Links } from '#simulations/network'
 import { auctionSecretOf, hashOf, pretendSigned, Seals } from '#simulations/pretence'
 import { Random } from '#simulations/random'
 import { Simulator } from '#simulations/simulator'
@@ -35,11 +36,13 @@ export type MarketOptions = {
   readonly escrowWei?: bigint
   readonly stakeWei?: bigint
   readonly bondWei?: bigint
+  readonly chain?: ChainOptions
 }
 
 /** A market in which nothing has happened yet but deposits. */
 export class SimMarket {
   readonly world: World
+  readonly checks: Checks
   readonly builder: Actor
   readonly observer: Actor
   readonly provers: Record<string, Actor> = {}
@@ -49,9 +52,12 @@ export class SimMarket {
     const simulator = new Simulator()
     const random = new Random(options.seed ?? 1)
     const params = { ...defaultParams, ...options.params }
-    const network = new Network(simulator, random.fork(), { ...calmLinks, ...options.links })
-    const chain = new Chain(simulator, params)
-    this.world = { simulator, network, chain, seals: new Seals(), params, actors: new Map() }
+    const network = new FlatNetwork(simulator, random.fork(), { ...calmLinks, ...options.links })
+    const chain = new Chain(simulator, params, options.chain)
+    const shared = { simulator, network, chain, seals: new Seals(), params }
+    const world = { ...shared, actors: new Map<Address, Actor>() }
+    this.checks = new Checks(world)
+    this.world = { ...world, checks: this.checks }
     this.builder = new Actor({ account: addressOf('builder'), ...options.builder }, this.world)
     this.observer = new Actor({ account: addressOf('observer') }, this.world)
     const { escrowWei = ETHER, stakeWei = 2n * ETHER, bondWei = ETHER } = options
@@ -121,9 +127,11 @@ export class SimMarket {
     this.world.simulator.runUntil(this.world.simulator.now + ms)
   }
 
-  /** Runs until every window of a job asked now is over. */
+  /** Runs until every window of a job asked now is over. Throws if an invariant was broken. */
   runOut(): void {
     this.run(12_400 + 5 * this.world.params.claimWindowS * 1_000)
+    const [first] = this.checks.violations
+    if (first) throw new Error(`${first.invariant}: ${first.what}`)
   }
 }
 

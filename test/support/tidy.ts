@@ -26,7 +26,12 @@ const layers: Record<string, readonly string[]> = {
   // Starts processes by path: what it imports of node or simulations would be another copy of the
   // market.
   'simulations/devnet': ['protocol', 'contracts'],
-  test: ['protocol', 'contracts', 'node', 'prover-agent', 'simulations', 'simulations/devnet'],
+  // Holds the model against the real stack, so it has both.
+  'simulations/validate': ['protocol', 'node', 'simulations'],
+  test: [
+    ...['protocol', 'contracts', 'node', 'prover-agent'],
+    ...['simulations', 'simulations/devnet', 'simulations/validate'],
+  ],
 }
 
 /** Package (or a part of it) → the files or folders it may be imported in; nearest name wins. */
@@ -61,11 +66,13 @@ const homes: Record<string, readonly string[]> = {
   '@noble/curves': ['protocol/eddsa.ts', 'node/verifier-worker.ts'],
 }
 
+/** Folders of `simulations/` with layers of their own. */
+const apart = ['simulations/devnet', 'simulations/validate']
 const folderOf = (path: string): string =>
-  path.startsWith('simulations/devnet/') ? 'simulations/devnet' : path.split('/')[0]!
+  apart.find((folder) => path.startsWith(`${folder}/`)) ?? path.split('/')[0]!
 const isTypeScript = (path: string): boolean => path.endsWith('.ts')
 const isPure = (path: string): boolean =>
-  path.startsWith('protocol/') || /^simulations\/(?!main|report)[^/]+\.ts$/.test(path)
+  path.startsWith('protocol/') || /^simulations\/(?!main|report)(scenarios\/)?[^/]+\.ts$/.test(path)
 
 /** Code without comments and without the text of its strings; line breaks stay. */
 export function codeOnly(text: string): string {
@@ -99,7 +106,7 @@ export const checkImports: Check = ({ path, text }) => {
       if (folder === own && own !== 'test') return [`${target}: inside its folder by ./`]
     }
     if (!target.startsWith('.')) return []
-    const depth = path.split('/').length - (own === 'simulations/devnet' ? 3 : 2)
+    const depth = path.split('/').length - (apart.includes(own) ? 3 : 2)
     const ups = target.split('/').filter((part) => part === '..').length
     return ups > depth ? [`${target}: across folders by #`] : []
   })

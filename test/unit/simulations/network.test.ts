@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Gossiped } from '#protocol/effects'
-import { type Links, Network } from '#simulations/network'
+import { FlatNetwork, type Links } from '#simulations/network'
 import { Random } from '#simulations/random'
 import { Simulator, START_AT } from '#simulations/simulator'
 import { addressOf, request } from '#test/support/messages'
@@ -9,12 +9,18 @@ import { addressOf, request } from '#test/support/messages'
 function hearing(links: Partial<Links>) {
   const simulator = new Simulator()
   const all = { delayMs: 10, jitterMs: 0, loss: 0, duplication: 0, ...links }
-  const network = new Network(simulator, new Random(1), all)
+  const network = new FlatNetwork(simulator, new Random(1), all)
   const heard: number[] = []
   const echo: Gossiped[] = []
-  network.join(addressOf('a'), (from) => echo.push(from))
+  network.join(addressOf('a'), (from) => {
+    echo.push(from)
+    return 'accept'
+  })
   for (const name of ['b', 'c'])
-    network.join(addressOf(name), () => heard.push(simulator.now - START_AT))
+    network.join(addressOf(name), () => {
+      heard.push(simulator.now - START_AT)
+      return 'accept'
+    })
   for (let count = 0; count < 1_000; count++) network.publish(addressOf('a'), request())
   simulator.runUntil(START_AT + 1_000)
   return { heard, echo }
@@ -41,7 +47,9 @@ describe('the network', () => {
     const simulator = new Simulator()
     const links = { delayMs: 5, jitterMs: 0, loss: 1, duplication: 0 }
     let arrived = 0
-    new Network(simulator, new Random(1), links).carry(() => arrived++)
+    const network = new FlatNetwork(simulator, new Random(1), links)
+    const isSent = network.carry(addressOf('a'), addressOf('b'), 100, () => arrived++)
+    expect(isSent).toBe(true)
     simulator.runUntil(START_AT + 4)
     expect(arrived).toBe(0)
     simulator.runUntil(START_AT + 5)
