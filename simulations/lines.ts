@@ -2,7 +2,7 @@
 import type { Finding } from './result.ts'
 
 const shown = (value: number): string =>
-  Number.isInteger(value) ? `${value}` : value.toPrecision(4).replace(/(\.\d*?)0+$/, '$1')
+  Number.isInteger(value) ? `${value}` : value.toPrecision(6).replace(/(\.\d*?)0+$/, '$1')
 
 const finding = (line: string, holds: boolean, value: number, unit: string): Finding => ({
   ...{ line, holds },

@@ -94,7 +94,8 @@ async function playAll({ scenario, values, seeds, cores }: Options): Promise<Run
 
 async function run(options: Options): Promise<number> {
   // Read first: a mistake in its name should not cost a run.
-  const compare = options.compare === null ? undefined : await readRuns(options.compare, options.scenario.name)
+  const compare =
+    options.compare === null ? undefined : await readRuns(options.compare, options.scenario.name)
   const runs = await playAll(options)
   const defaults = Object.fromEntries(
     Object.entries(settingsOf(options.scenario)).map(([name, { value }]) => [name, value]),

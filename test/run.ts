@@ -91,8 +91,11 @@ const vitest = (project: string): Step => ({
   count: vitestCounts,
 })
 
-/** The steps, in rows; those of a row use one core each and run side by side. */
-function allSteps(): readonly (readonly Step[])[] {
+/**
+ * The steps, in rows of lanes; the lanes of a row use one core each and run side by side, the steps
+ * of a lane one after the other.
+ */
+function allSteps(): readonly (readonly (readonly Step[])[])[] {
   const node = process.execPath
   const forge: Step = {
     name: 'forge',
@@ -103,34 +106,38 @@ function allSteps(): readonly (readonly Step[])[] {
   }
   return [
     [
-      { name: 'types', what: 'tsc', command: [node, bin('typescript/bin/tsc'), '--noEmit'] },
-      {
-        name: 'style',
-        what: 'biome',
-        command: [node, bin('@biomejs/biome/bin/biome'), 'check', '.'],
-      },
+      [
+        { name: 'types', what: 'tsc', command: [node, bin('typescript/bin/tsc'), '--noEmit'] },
+        {
+          name: 'style',
+          what: 'biome',
+          command: [node, bin('@biomejs/biome/bin/biome'), 'check', '.'],
+        },
+      ],
+      [
+        {
+          name: 'abi',
+          what: 'contracts/abi.ts is what the sources give',
+          command: [node, 'contracts/generate.ts', '--check'],
+        },
+      ],
     ],
+    [[vitest('unit')]],
     [
-      {
-        name: 'abi',
-        what: 'contracts/abi.ts is what the sources give',
-        command: [node, 'contracts/generate.ts', '--check'],
-      },
+      [{ name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] }],
+      [vitest('sim')],
     ],
-    [vitest('unit')],
-    [forge],
+    [[forge]],
+    [[vitest('tables')]],
+    [[vitest('e2e')]],
     [
-      { name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] },
-      vitest('sim'),
-    ],
-    [vitest('tables')],
-    [vitest('e2e')],
-    [
-      {
-        ...vitest('long'),
-        what: 'test/long, and everybody killed at every phase',
-        isLong: true,
-      },
+      [
+        {
+          ...vitest('long'),
+          what: 'test/long, and everybody killed at every phase',
+          isLong: true,
+        },
+      ],
     ],
   ]
 }
@@ -159,7 +166,7 @@ function execute({ command, environment }: Step): Promise<{ status: number; outp
 
 async function run(step: Step): Promise<Counts & { readonly line: string }> {
   console.log(`\n== ${step.name}: ${step.what}`)
-  await rm(results, { force: true })
+  if (step.count === vitestCounts) await rm(results, { force: true })
   const startedAt = performance.now()
   const { status, output } = await execute(step)
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
@@ -175,7 +182,7 @@ async function run(step: Step): Promise<Counts & { readonly line: string }> {
 }
 
 const rows = allSteps()
-const steps = rows.flat()
+const steps = rows.flat(2)
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !steps.some((step) => step.name === name))
 if (unknown.length > 0) {
@@ -186,11 +193,13 @@ if (unknown.length > 0) {
 }
 await mkdir(join(root, 'build'), { recursive: true })
 const done: Awaited<ReturnType<typeof run>>[] = []
+const isChosen = ({ name, isLong }: Step): boolean =>
+  asked.length === 0 ? !isLong : asked.includes(name)
 for (const row of rows) {
-  const chosen = row.filter(({ name, isLong }) =>
-    asked.length === 0 ? !isLong : asked.includes(name),
-  )
-  done.push(...(await Promise.all(chosen.map(run))))
+  const lanes = row.map(async (lane) => {
+    for (const step of lane.filter(isChosen)) done.push(await run(step))
+  })
+  await Promise.all(lanes)
 }
 const sum = (key: 'passed' | 'failed'): number => done.reduce((total, step) => total + step[key], 0)
 console.log(`\n${done.map(({ line }) => line).join('\n')}\n`)
