@@ -105,6 +105,7 @@ function regionsOf(stage: Stage): RegionRow[] {
 function commonMeasures(stage: Stage): Measure[] {
   const { tally, traffic } = stage
   const awards = percentilesOf(tally.awardLatencies())
+  const wins = percentilesOf(tally.winLatencies())
   const share = (name: string, value: number): Measure => ({ name, unit: '%', value: 100 * value })
   return [
     share('requests awarded', tally.awardLatencies().length / Math.max(1, tally.all.length)),
@@ -112,6 +113,9 @@ function commonMeasures(stage: Stage): Measure[] {
     share('bids counted', tally.countedShare()),
     ...(awards.length > 0
       ? [{ name: 'request to award, p99', unit: 'ms', value: awards[99]! }]
+      : []),
+    ...(wins.length > 0
+      ? [{ name: 'request to award at its winner, p99', unit: 'ms', value: wins[99]! }]
       : []),
     { name: 'first copies, p50', unit: 'ms', value: traffic.propagation.quantile(0.5) },
     { name: 'first copies, p99', unit: 'ms', value: traffic.propagation.quantile(0.99) },

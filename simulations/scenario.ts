@@ -1,6 +1,7 @@
 /** What a scenario is: a file with settings, what happens, and lines that must hold. */
 import type { Params } from '#protocol/params'
 import type { ChainOptions } from './chain.ts'
+import type { Place } from './regions.ts'
 import type { Finding, Measure } from './result.ts'
 import type { Stage } from './stage.ts'
 
@@ -35,6 +36,8 @@ export type Scenario = {
   readonly quick: Values
   /** Connections beside those that are drawn: who dials whom, by node. */
   readonly dials?: (values: Values) => readonly (readonly [number, number])[]
+  /** Where a node is, if not where it was drawn: builders have the first nodes, provers the next. */
+  readonly placed?: (node: number, drawn: Place, values: Values) => Place
   /** How its chain differs from an ordinary day's. */
   readonly chain?: (values: Values) => ChainOptions
   /** Rules of the market that differ from production's, where a rule is what is tried. */

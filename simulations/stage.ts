@@ -88,7 +88,10 @@ export class Stage {
     }
     const nodes = this.number('nodes')
     const random = this.random.fork()
-    this.places = Array.from({ length: nodes }, () => this.#drawPlace(random))
+    this.places = Array.from({ length: nodes }, (_, node) => {
+      const drawn = this.#drawPlace(random)
+      return scenario.placed?.(node, drawn, values) ?? drawn
+    })
     const dials = drawDials(nodes, this.number('connections'), this.random.fork())
     const graph = graphOf(nodes, [
       ...dials,
@@ -207,6 +210,7 @@ export class Stage {
       if (event.kind === 'bid-seen' && event.prover === self.account)
         this.tally.bid(event.requestId, self.account)
       if (event.kind === 'awarded') {
+        if (event.prover === self.account) this.tally.won(event.requestId, this.simulator.now)
         const request = self.market.job(event.requestId)?.request.message
         if (request) rig.prices.learn(request, event)
       }

@@ -11,6 +11,8 @@ export type Auction = {
   /** By the builder's clock. ms since the Unix epoch. */
   awardedAt: number | null
   winner: Address | null
+  /** When its winner heard of it. ms since the Unix epoch. */
+  wonAt: number | null
   priceWei: bigint
   readonly started: Address[]
   /** Whoever was named silent. */
@@ -32,7 +34,14 @@ export class Tally {
   begin(id: Id, request: ProofRequest): void {
     this.auctions.set(id, {
       ...{ id, request, bidders: new Set(), counted: new Set(), awardedAt: null, winner: null },
-      ...{ priceWei: 0n, started: [], silent: [], deliveredAt: null, paidWei: new Map() },
+      ...{
+        wonAt: null,
+        priceWei: 0n,
+        started: [],
+        silent: [],
+        deliveredAt: null,
+        paidWei: new Map(),
+      },
       ...{ slashed: [], outcome: null },
     })
   }
@@ -77,6 +86,12 @@ export class Tally {
     this.auctions.get(requestId)?.bidders.add(prover)
   }
 
+  /** The winner hears of its award. `now`: ms since the Unix epoch. */
+  won(requestId: Id, now: number): void {
+    const auction = this.auctions.get(requestId)
+    if (auction) auction.wonAt ??= now
+  }
+
   get all(): Auction[] {
     return [...this.auctions.values()]
   }
@@ -97,6 +112,13 @@ export class Tally {
   awardLatencies(): number[] {
     return this.all.flatMap(({ awardedAt, request }) =>
       awardedAt === null ? [] : [awardedAt - request.openedAt],
+    )
+  }
+
+  /** From opening until the winner heard of its award, of those that did. ms. */
+  winLatencies(): number[] {
+    return this.all.flatMap(({ wonAt, request }) =>
+      wonAt === null ? [] : [wonAt - request.openedAt],
     )
   }
 

@@ -46,6 +46,10 @@ describe('the tally', () => {
       ...{ deliveredAt: T0 + 9_000, outcome: 'settled', paidWei: new Map([[bob, 4n]]) },
     })
     expect(tally.awardLatencies()).toEqual([400])
+    expect(tally.winLatencies()).toEqual([])
+    tally.won(first.id, T0 + 550)
+    tally.won(first.id, T0 + 700)
+    expect(tally.winLatencies()).toEqual([550])
     expect([tally.outcomeShare('settled'), tally.outcomeShare('void')]).toEqual([0.5, 0.5])
   })
 
