@@ -108,7 +108,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     services: {
       identify: identify(),
-      ping: ping(),
+      // By default one at a time: where monitor and DHT ping at once, a healthy peer is dropped.
+      ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
       dht: kadDHT({
         protocol: DHT_PROTOCOL,
         clientMode: listen.length === 0,

@@ -36,7 +36,7 @@ export type Scenario = {
   readonly quick: Values
   /** Connections beside those that are drawn: who dials whom, by node. */
   readonly dials?: (values: Values) => readonly (readonly [number, number])[]
-  /** Where a node is, if not where it was drawn: builders have the first nodes, provers the next. */
+  /** Where a node is, if not as drawn: builders have the first nodes, provers the next. */
   readonly placed?: (node: number, drawn: Place, values: Values) => Place
   /** How its chain differs from an ordinary day's. */
   readonly chain?: (values: Values) => ChainOptions

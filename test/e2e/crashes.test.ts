@@ -112,7 +112,7 @@ const victims = {
   },
 } as const
 
-/** Each in the phase in which its crash matters most; `npm run test:long` kills all in every one. */
+/** Each in the phase where its crash matters most; `npm run test:long` kills all in every one. */
 const worst: Readonly<Record<keyof typeof victims, readonly Phase[]>> = {
   'the bootstrap node': ['after the award'],
   'the builder': ['after delivery, before settlement'],

@@ -177,6 +177,18 @@ describe('host', () => {
     }
   })
 
+  test('several pings of one peer may be under way: its monitor and its DHT do not know of each other', async () => {
+    const [a, b] = [await startHost(), await startHost()]
+    await a.connect(b.addresses()[0]!)
+    const pings = Array.from({ length: 4 }, () =>
+      a.open(b.peerKey, '/ipfs/ping/1.0.0', AbortSignal.timeout(5_000)),
+    )
+    const opened = await Promise.all(pings)
+    expect(opened).toHaveLength(4)
+    for (const channel of opened) channel.abort(new Error('enough'))
+    expect(a.peers()).toEqual([b.peerKey])
+  })
+
   test('a protected peer is connected again after it was lost', async () => {
     const limits = { wantedPeers: 0 }
     const prover = await startHost({ limits })

@@ -9,7 +9,9 @@ describe('a pass line', () => {
     expect(atMost('delay', 500.01, 500, 'ms').holds).toBe(false)
     expect(atLeast('share', 99.5, 99.5, '%').holds).toBe(true)
     expect(atLeast('share', 99.4999, 99.5, '%')).toMatchObject({ holds: false, seen: '99.4999 %' })
-    expect(atLeast('ratio', 2.5, 1, '1').seen).toBe('2.5')
+    expect(atLeast('ratio', 2.5, 1, '1')).toMatchObject({
+      ...{ line: 'ratio is at least 1', seen: '2.5' },
+    })
     expect(that('it is so', false, 'it is not')).toMatchObject({ holds: false, seen: 'it is not' })
   })
 
