@@ -149,7 +149,8 @@ export class Bidder {
   fetched(job: Job, ok: boolean, now: number, emit: Emit): void {
     const pursuit = this.pursuits.get(job.id)
     if (!pursuit || !job.award || pursuit.stage !== 'fetching') return
-    const mayAccept = ok && !job.outcome && this.#isSafe(job, pursuit)
+    // Of two awards the chain pays under one, and the builder chooses which (rule D7).
+    const mayAccept = ok && !job.outcome && !job.isReported && this.#isSafe(job, pursuit)
     if (!mayAccept || !this.#desk.accepts(job.request.message, now)) {
       pursuit.stage = 'over'
       emit({ kind: 'abort', requestId: job.id })

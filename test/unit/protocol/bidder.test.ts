@@ -177,6 +177,16 @@ describe('inputs', () => {
     expect(uncovered.done('accept')).toEqual([])
   })
 
+  test('are not accepted under an award of which another was seen (rule D7)', () => {
+    const doubled = named()
+    const other = award(of, bids, { bidsRoot: `0x${'11'.repeat(32)}` })
+    doubled.hear(other, CLOSES_AT + 20)
+    expect(doubled.done('report')).toHaveLength(1)
+    fetched(doubled)
+    expect(doubled.done('accept')).toEqual([])
+    expect([doubled.done('abort').length, stageOf(doubled)]).toEqual([1, 'over'])
+  })
+
   test('are accepted as a backup only if the cover bears a second start', () => {
     const backup = (escrowWei: bigint) => {
       const stage = prover(desk({ priceWei: MILLI, readyAt: SOFT_DUE_AT }))
