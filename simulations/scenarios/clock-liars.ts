@@ -198,6 +198,13 @@ export const clockLiars: Scenario = {
     'no bond, and no pay beyond what three seconds cost: so far a receipt is believed. Where ' +
     'lateness costs more (--set latenessGwei=100) that is all of their pay.',
   settings: {
+    nodes: { value: 500, says: 'nodes in the network', least: 30, most: 100_000 },
+    provers: {
+      value: 50,
+      says: 'provers, the first two of them with bad clocks',
+      least: 4,
+      most: 5_000,
+    },
     builders: { value: 9, says: 'builders, the first seven of them liars', least: 8, most: 500 },
     auctions: { value: 90, says: 'requests in all', least: 8, most: 100_000 },
     offMs: { value: 5_000, says: 'how far bad clocks are off, ms', least: 200, most: 60_000 },
