@@ -71,7 +71,9 @@ export class GossipNetwork implements Network {
   readonly #cpuFree: Float64Array
   readonly #phase: Float64Array
   readonly #isBeating: Uint8Array
-  readonly #kinds: { deliver: number; judge: number; offer: number; beat: number; expire: number }
+  readonly #kinds: Readonly<
+    Record<'deliver' | 'judge' | 'offer' | 'want' | 'beat' | 'expire', number>
+  >
   #activeUntil = 0
   #relays: Relays | null = null
   /** How far each relay's clock is ahead. ms. */
@@ -96,6 +98,7 @@ export class GossipNetwork implements Network {
       deliver: simulator.handle((message, edge) => this.#deliver(message, edge)),
       judge: simulator.handle((message, edge) => this.#judge(message, edge)),
       offer: simulator.handle((message, edge) => this.#offered(message, edge)),
+      want: simulator.handle((message, edge) => this.#wanted(message, edge)),
       beat: simulator.handle((node) => this.#beat(node)),
       expire: simulator.handle((message) => this.#expire(message)),
     }
@@ -309,7 +312,13 @@ export class GossipNetwork implements Network {
     const message = this.#messages.at(index)
     const { graph, links, simulator } = this.#parts
     if (!message || message.state[graph.to[edge]!]! >= State.heard) return
-    this.#send(message, edge, simulator.elapsedMs + links.oneWay(graph.reverse[edge]!))
+    const askedAt = simulator.elapsedMs + links.oneWay(graph.reverse[edge]!)
+    simulator.post(askedAt, this.#kinds.want, index, edge)
+  }
+
+  #wanted(index: number, edge: number): void {
+    const message = this.#messages.at(index)
+    if (message) this.#send(message, edge, this.#parts.simulator.elapsedMs)
   }
 
   #wake(): void {

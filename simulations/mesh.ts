@@ -63,7 +63,8 @@ export class Mesh {
   heartbeat(topic: number, node: number, now: number): void {
     const { degree, least, most, outbound } = this.#limits
     const mesh = this.#peers[topic * this.#graph.nodes + node]!
-    for (const edge of [...mesh]) if (!this.#isUsable(edge)) this.#part(topic, edge, now)
+    // What is gone may come back at once; only a prune keeps it away.
+    for (const edge of [...mesh]) if (!this.#isUsable(edge)) this.#part(topic, edge, 0)
     if (mesh.length < least) this.#graftSome(topic, node, degree - mesh.length, now, () => true)
     if (mesh.length > most) this.#pruneSome(topic, node, now)
     const dialled = this.#dialled(mesh)
@@ -110,7 +111,7 @@ export class Mesh {
     const { from, to, reverse, isDialled, nodes } = this.#graph
     const back = reverse[edge]!
     const theirs = this.#peers[topic * nodes + to[edge]!]!
-    if (theirs.includes(back)) return false
+    if (theirs.includes(back) || !this.#isUsable(back)) return false
     const isFull = theirs.length >= this.#limits.most && isDialled[back] === 0
     if (isFull || now < (this.#backoffs.get(this.#key(topic, back)) ?? 0)) {
       this.#backoffs.set(this.#key(topic, edge), now + BACKOFF_MS)
@@ -129,10 +130,11 @@ export class Mesh {
     const dialled = drawn.filter((edge) => this.#graph.isDialled[edge] === 1).slice(0, outbound)
     const kept = new Set([...dialled, ...drawn].slice(0, degree + dialled.length))
     const stay = [...kept].slice(0, degree)
-    for (const edge of drawn) if (!stay.includes(edge)) this.#part(topic, edge, now)
+    for (const edge of drawn) if (!stay.includes(edge)) this.#part(topic, edge, now + BACKOFF_MS)
   }
 
-  #part(topic: number, edge: number, now: number): void {
+  /** @param until No graft before then, from either end. ms since the start. */
+  #part(topic: number, edge: number, until: number): void {
     const { from, to, reverse, nodes } = this.#graph
     const back = reverse[edge]!
     for (const [node, own] of [
@@ -142,7 +144,7 @@ export class Mesh {
       const mesh = this.#peers[topic * nodes + node]!
       const index = mesh.indexOf(own)
       if (index >= 0) mesh.splice(index, 1)
-      this.#backoffs.set(this.#key(topic, own), now + BACKOFF_MS)
+      if (until > 0) this.#backoffs.set(this.#key(topic, own), until)
     }
   }
 

@@ -119,17 +119,13 @@ export const homeRigs: Scenario = {
     'one in twenty has a line with 300 ms more and 5 % loss. Builders are in data centres. Bids ' +
     'from home must count. What becomes of those on bad lines, and of turns, is reported.',
   settings: {
-    // In 400 ms a sixth of the requests come to home rigs too late to bid among a thousand nodes.
-    bidWindowMs: { value: 600, says: 'bid window of a request, ms', least: 100, most: 2_000 },
-    // Turns of far winners are over before they can accept.
-    backups: { value: 3, says: 'backups a request asks for', least: 0, most: 3 },
     homePercent: { value: 60, says: 'nodes at home, percent', least: 0, most: 100 },
     laggyPercent: { value: 5, says: 'nodes with a bad line, percent', least: 0, most: 100 },
   },
   quick: { nodes: 200, provers: 40, auctions: 15, laggyPercent: 0 },
   broken: {
     set: { floodBids: false, bidWindowMs: 300 },
-    says: 'bids go along the mesh, as all other messages do, and the window is half as long',
+    says: 'bids go along the mesh, as all other messages do, and the window is a quarter shorter',
   },
   placed: (node, drawn, { builders }) =>
     node < Number(builders) ? { ...drawn, nodeClass: 'cloud' } : drawn,

@@ -15,6 +15,8 @@ export type NetOptions = Partial<GossipOptions> & {
   readonly nodes?: number
   readonly dials?: readonly (readonly [number, number])[]
   readonly seed?: number
+  /** Where the first nodes are; the others are drawn. */
+  readonly regions?: readonly string[]
   /** What each node says of a message; all accept by default. */
   readonly judge?: (node: number, from: Gossiped) => Verdict
 }
@@ -22,13 +24,14 @@ export type NetOptions = Partial<GossipOptions> & {
 export const nodeName = (node: number): Address => addressOf(`node ${node}`)
 
 export function gossipNet(options: NetOptions = {}) {
-  const { nodes = 60, seed = 1, dials, judge = () => 'accept' } = options
+  const { nodes = 60, seed = 1, dials, regions = [], judge = () => 'accept' } = options
   const random = new Random(seed)
   const simulator = new Simulator()
-  const places: Place[] = Array.from({ length: nodes }, () => ({
-    region: drawRegion(random),
-    nodeClass: 'cloud',
-  }))
+  const places: Place[] = Array.from({ length: nodes }, (_, node) => {
+    const named = regions[node]
+    const region = named === undefined ? drawRegion(random) : regionNames.indexOf(named)
+    return { region, nodeClass: 'cloud' }
+  })
   const graph = graphOf(nodes, dials ?? drawDials(nodes, 10, random))
   const links = new Links(graph, places, random.fork(), defaultLinkOptions)
   const traffic = new Traffic(nodes, regionNames.length)

@@ -135,6 +135,24 @@ describe('a network with gaps', () => {
     expect(net.heard).toHaveLength(59)
   })
 
+  test('offers without keeping the node from sending until it is asked', () => {
+    // Nobody is in a mesh, so that a message comes by an offer alone, half of the way around.
+    const mesh = { degree: 0, least: 0, most: 0, outbound: 0 }
+    const regions = ['eu-west-2', 'ap-southeast-2']
+    const net = gossipNet({ nodes: 2, mesh, regions, floodsBids: false, dials: [[0, 1]] })
+    const [edge] = [net.graph.starts[0]!]
+    net.publish(0, small)
+    let slowest = 0
+    while (net.heard.length === 0 && net.simulator.elapsedMs < 5_000) {
+      net.run(10)
+      const now = net.simulator.elapsedMs
+      slowest = Math.max(slowest, net.links.send(edge, 1, now) - now)
+    }
+    expect(net.heard).toHaveLength(1)
+    expect(net.links.oneWay(edge)).toBeGreaterThan(120)
+    expect(slowest).toBeLessThan(1.5 * net.links.oneWay(edge))
+  })
+
   test('reaches fewer when half of it says nothing, and more with more mesh peers', () => {
     const reach = (degree: number): number => {
       const mesh = { degree, least: degree - 1, most: degree + 2, outbound: 1 }
