@@ -145,7 +145,7 @@ export class Chain {
     await this.client.setAutomine(true)
     const costs: Cost[] = []
     for (const hash of hashes) {
-      const { status, gasUsed } = await this.client.waitForTransactionReceipt({ hash })
+      const { status, gasUsed } = await this.#receipt(hash)
       if (status !== 'success') throw new Error(`transaction ${costs.length} of a block reverted`)
       costs.push({ gas: Number(gasUsed) })
     }
@@ -192,9 +192,24 @@ export class Chain {
     })
   }
 
+  /**
+   * viem looks again only when there is a new block, and here none comes: a receipt that was not
+   * there at once would be waited for in vain.
+   */
+  async #receipt(hash: Hex) {
+    for (;;) {
+      const found = await this.client.getTransactionReceipt({ hash }).catch((error: Error) => {
+        if (error.name !== 'TransactionReceiptNotFoundError') throw error
+        return null
+      })
+      if (found) return found
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
   async #mined(from: Sender, to: Address | null, data: Hex, valueWei = 0n) {
     const hash = await this.#submit(from, to, data, valueWei)
-    const receipt = await this.client.waitForTransactionReceipt({ hash })
+    const receipt = await this.#receipt(hash)
     if (receipt.status === 'success') return receipt
     const call = { account: from.address, to, data, value: valueWei }
     await this.client.call(call) // throws with the revert's name
