@@ -95,7 +95,7 @@ function measures(stage: Stage): Measure[] {
   ]
 }
 
-/** Flooders come after everybody else; each dials every builder too, as any prover does. */
+/** Flooders come after everybody else; each dials every builder, as provers do. */
 function dials(values: Values): [number, number][] {
   const [builders, provers, observers, flooders] = [
     ...['builders', 'provers', 'observers', 'flooders'].map((name) => Number(values[name])),
