@@ -56,9 +56,11 @@ const IDONTWANT_BYTES = 512
 const LIFE_MS = 8_000
 /** Heartbeats stop this long after the last message: nothing would happen at them. ms. */
 const QUIET_MS = 10_000
-/** Three rejected messages and a peer is not heard (10 × 3² = 90, above 80). */
+/**
+ * Three rejected messages and a peer is not heard (10 × 3² = 90, above 80). Production takes half of
+ * it back in a minute; whoever sends such messages goes on, so that is not modelled.
+ */
 const REJECTED_MOST = 2
-/** Half a minute takes a quarter of it back; a run of seconds need not model more. */
 const topicOf = new Map(gossipKinds.map((kind, topic) => [kind, topic]))
 
 export class GossipNetwork implements Network {
@@ -233,7 +235,7 @@ export class GossipNetwork implements Network {
     message.state[node] = State.heard
     message.heardBy += 1
     const { region } = places[node]!
-    traffic.heard(message.from.kind, node, region, now - message.publishedAt)
+    traffic.heard(node, region, now - message.publishedAt)
     const done = Math.max(now, this.#cpuFree[node]!) + options.validationMs
     this.#cpuFree[node] = done
     if (message.bytes !== envelopeBytes[message.from.kind])
@@ -264,15 +266,16 @@ export class GossipNetwork implements Network {
       return
     }
     const localNow = Math.floor(START_AT + at) + this.clockOffsets[node]!
-    const isSecond = rivals[0] !== undefined && rivals[0] !== message
+    const isSecond = message.original !== null && !message.original.isOver
     const verdict = this.#relays?.judge(message.from, isSecond, localNow) ?? 'accept'
     this.#settle(message, node, verdict, at)
   }
 
+  /** The message that this one names; `null`: none, or one that everybody has had for long. */
   #awaited(message: Message): Message | 'unknown' | null {
-    if (message.awaited) return message.awaited
+    if (message.awaited) return message.awaited.isOver ? null : message.awaited
     const name = awaitedBy(message.from)
-    if (name === null) return null
+    if (name === null || this.#messages.isPast(name)) return null
     message.awaited = this.#messages.byName(name) ?? null
     return message.awaited ?? 'unknown'
   }

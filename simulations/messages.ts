@@ -60,12 +60,16 @@ export type Message = {
   readonly arrival: Float64Array
   /** By node: the edge it came along. */
   readonly first: Int32Array
-  /** All of its identity, itself among them, in order of their publishing. */
+  /** All of its identity that are under way, itself among them, in order of their publishing. */
   readonly rivals: readonly Message[]
+  /** The first of its identity, if that was still under way when this one was published. */
+  readonly original: Message | null
   /** The one that it names, once that is known. */
   awaited: Message | null
   /** How many nodes have it. */
   heardBy: number
+  /** Forgotten: its arrays are another's by now. */
+  isOver: boolean
 }
 
 type Arrays = Pick<Message, 'state' | 'arrival' | 'first'>
@@ -84,6 +88,8 @@ export class MessageStore {
   readonly #held = new Map<string, Map<number, Held[]>>()
   /** Messages that are over, and when they were published. ms since the start. */
   readonly #gone = new Map<Id, number>()
+  /** Names of messages that are over and that others may name still: a few for each job. */
+  readonly #past = new Set<string>()
   /** Arrays of messages that are over. */
   readonly #spare: Arrays[] = []
 
@@ -116,15 +122,11 @@ export class MessageStore {
     const identity = identityOf(what.from)
     const rivals = this.#byIdentity.get(identity) ?? []
     this.#byIdentity.set(identity, rivals)
+    const original = rivals[0]?.original ?? rivals[0] ?? null
     const message: Message = {
       ...what,
-      index,
-      state,
-      arrival,
-      first,
-      rivals,
-      awaited: null,
-      heardBy: 1,
+      ...{ index, state, arrival, first, rivals, original },
+      ...{ awaited: null, heardBy: 1, isOver: false },
     }
     this.#all.push(message)
     rivals.push(message)
@@ -141,9 +143,11 @@ export class MessageStore {
   remove(message: Message): void {
     const { from, index, state, arrival, first, topic, publishedAt } = message
     this.#all[index] = null
+    message.isOver = true
     for (const name of namesOf(from)) {
       if (this.#byName.get(name) === message) this.#byName.delete(name)
       this.#held.delete(name)
+      if (isNamed(from)) this.#past.add(name)
     }
     const identity = identityOf(from)
     const rivals = this.#byIdentity.get(identity) ?? []
@@ -153,6 +157,11 @@ export class MessageStore {
     ofTopic.splice(ofTopic.indexOf(message), 1)
     this.#spare.push({ state, arrival, first })
     this.#gone.set(from.id, publishedAt)
+  }
+
+  /** Whether a message of this name went round, and is over. */
+  isPast(name: string): boolean {
+    return this.#past.has(name)
   }
 
   /** Whether a message that is over is still known by its id. `now`: ms since the start. */
@@ -188,6 +197,10 @@ export class MessageStore {
     })
   }
 }
+
+/** Whether others name it. */
+const isNamed = ({ kind }: Gossiped): boolean =>
+  kind === 'ProofRequest' || kind === 'Award' || kind === 'Start'
 
 const namesOf = (from: Gossiped): string[] =>
   from.kind === 'Start' ? [from.id, startKey(from.message)] : [from.id]

@@ -1,5 +1,4 @@
 /** What was seen of messages on their way: how fast they spread, how many copies, how far. */
-import type { GossipKind } from '#protocol/effects'
 import { Histogram } from './histogram.ts'
 
 /** Delays up to eight seconds, to a quarter of a ms. */
@@ -9,7 +8,6 @@ export class Traffic {
   /** From publishing to a node's first copy, of all messages and nodes. ms. */
   readonly propagation = delays()
   readonly byRegion: readonly Histogram[]
-  readonly byKind = new Map<GossipKind, Histogram>()
   /** First copies of each node, and copies beyond the first. */
   readonly firsts: Float64Array
   readonly copies: Float64Array
@@ -25,17 +23,10 @@ export class Traffic {
   }
 
   /** A node got its first copy of a message, so long after it was published. */
-  heard(kind: GossipKind, node: number, region: number, delayMs: number): void {
+  heard(node: number, region: number, delayMs: number): void {
     this.firsts[node]! += 1
     this.propagation.add(delayMs)
     this.byRegion[region]!.add(delayMs)
-    const ofKind = this.byKind.get(kind)
-    if (ofKind) ofKind.add(delayMs)
-    else {
-      const fresh = delays()
-      fresh.add(delayMs)
-      this.byKind.set(kind, fresh)
-    }
   }
 
   refuse(code: string): void {

@@ -17,11 +17,6 @@ import { Spread } from './spread.ts'
 
 /** gossipsub knows a message again for two minutes; then it is new. ms. */
 const FORGOTTEN_MS = 125_000
-/**
- * So long a nonce is used again: the model's relays do not tell a contradiction from a first
- * request much later, and real nodes do not once the job is settled and forgotten. ms.
- */
-const CONTRADICTS_MS = 7_000
 /** When the first round begins, and when, in a round, the adversaries send. ms. */
 const FIRST_AT = 2_000
 const ATTACK_MS = 100
@@ -84,7 +79,8 @@ class Story {
     for (const sender of this.replayers) {
       const own = this.#own.get(sender)!
       this.#send(sender, { ...own, nonce: this.#fresh(sender).nonce })
-      if (stage.simulator.now < own.openedAt + CONTRADICTS_MS)
+      // Once the job is settled and forgotten, nodes take its nonce for a new one.
+      if (stage.simulator.now < own.dueAt)
         this.#send(sender, { ...stage.terms(sender.actor), nonce: own.nonce })
     }
     this.meshPeersLeft = this.oversizers.reduce(

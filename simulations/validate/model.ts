@@ -28,8 +28,8 @@ const WORLDS = 10
 class ExactTraffic extends Traffic {
   readonly delaysMs: number[] = []
 
-  override heard(...[kind, node, region, delayMs]: Parameters<Traffic['heard']>): void {
-    super.heard(kind, node, region, delayMs)
+  override heard(...[node, region, delayMs]: Parameters<Traffic['heard']>): void {
+    super.heard(node, region, delayMs)
     this.delaysMs.push(delayMs)
   }
 }

@@ -40,6 +40,25 @@ describe('relays that share one market', () => {
     expect(Math.abs(a.duplicatesPerDelivery / b.duplicatesPerDelivery - 1)).toBeLessThan(0.02)
   })
 
+  test('pass on what names a message that went round long ago', () => {
+    // Proofs take longer than the network keeps a message in mind.
+    const sizes = { nodes: 60, provers: 4, builders: 1, observers: 0, auctions: 4, everyMs: 20_000 }
+    const values = resolve(baseline, { ...sizes, provingMs: 10_000, dueMs: 60_000 })
+    const stage = new Stage(baseline, values, 4)
+    stage.network.settleMeshes()
+    stage.cast()
+    const kinds = new Map<string, number>()
+    stage.addObserver('observer 1', {
+      hears: ({ kind }) => {
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+      },
+    })
+    stage.askInTurn()
+    stage.simulator.runUntil(stage.endsAt)
+    expect(stage.tally.outcomeShare('settled')).toBe(1)
+    expect([kinds.get('started'), kinds.get('noticed'), kinds.get('received')]).toEqual([4, 4, 4])
+  })
+
   test('refuse late bids by their own clocks, as those do', () => {
     const set = { bidWindowMs: 100, skewMs: 30 }
     const [shared, each] = [play(true, set), play(false, set)]
