@@ -16,12 +16,13 @@ export function commandOf(scenario: Scenario, values: Values, seed: number): str
   return `npm run sim -- ${scenario.name} --seed ${seed}${changed.join('')}`
 }
 
-/** What somebody has more by now than it put in, proofs paid for. Ether. */
+/** What somebody has more by now than it put in, proofs and gas paid for. Ether. */
 export function gainOf(stage: Stage, member: Member): number {
   const { bondWei, stakeWei, escrowWei, creditWei } = stage.chain.balance(member.actor.account)
   const rig = member.rig
   const spent = rig ? rig.traits.policy.costWeiPerMs * BigInt(Math.round(rig.busyMs)) : 0n
-  return toEther(bondWei + stakeWei + escrowWei + creditWei - member.depositedWei - spent)
+  const gas = stage.chain.costsWei(member.actor.account)
+  return toEther(bondWei + stakeWei + escrowWei + creditWei - member.depositedWei - spent - gas)
 }
 
 /** Sums of the honest by role, and every adversary by name. */

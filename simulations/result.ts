@@ -70,7 +70,8 @@ export type RegionRow = {
 export type GainRow = {
   readonly who: string
   readonly isAdversary: boolean
-  /** Credits and money given back, less deposits, slashes and costs of proving. Ether. */
+  /** Credits and money given back, less deposits, slashes and costs of proving and gas.
+   * Ether. */
   readonly gainEther: number
 }
 
