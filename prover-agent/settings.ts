@@ -9,7 +9,7 @@ import { checkSettings, nodeKeys } from '#node/settings'
 import type { VerificationKey } from '#protocol/proof'
 import type { Hex } from '#protocol/schema'
 import { loadVerificationKey, type ShapeName, shapeNames, shapes } from './circuits/shapes.ts'
-import type { Policy } from './strategy.ts'
+import { defaultPolicy, type Policy } from './strategy.ts'
 
 /** What a node has too, and an agent means otherwise. */
 const changedKeys = {
@@ -129,19 +129,19 @@ const priceKeys = {
     doc:
       'What a job costs besides, in wei: above all its part of the transaction that settles it ' +
       '(12,000 gas, here at 2 gwei).',
-    fallback: 24_000_000_000_000n,
+    fallback: defaultPolicy.fixedCostWei,
   }),
   marginPercent: integer({
     doc:
       'Least gain above cost, in percent. What the market pays beyond that is learned from its ' +
       'awards.',
-    fallback: 20,
+    fallback: defaultPolicy.marginPercent,
     min: 0,
     max: 10_000,
   }),
   pricePercentile: integer({
     doc: 'Which of the last winning scores to bid, in percent: low wins often, high earns more.',
-    fallback: 40,
+    fallback: defaultPolicy.pricePercentile,
     min: 0,
     max: 100,
   }),
@@ -175,7 +175,7 @@ const safetyKeys = {
     doc:
       'A job is only bid for when the slowest proof measured, times this, is done before it is ' +
       'due. Below 150 you gamble with your bond.',
-    fallback: 150,
+    fallback: defaultPolicy.headroomPercent,
     min: 100,
     max: 1_000,
   }),
@@ -183,13 +183,13 @@ const safetyKeys = {
     doc:
       'Time from the close of an auction until its proof is begun: award, inputs, their check, ' +
       'acceptance. ms.',
-    fallback: 500,
+    fallback: defaultPolicy.startAllowanceMs,
     min: 0,
     max: 10_000,
   }),
   deliveryAllowanceMs: integer({
     doc: 'Time from a finished proof until it is verified and at its builder, in ms.',
-    fallback: 250,
+    fallback: defaultPolicy.deliveryAllowanceMs,
     min: 0,
     max: 10_000,
   }),
@@ -197,13 +197,13 @@ const safetyKeys = {
     doc:
       'No bids for builders that left more of their jobs than this unawarded, or better bids ' +
       'out. Percent.',
-    fallback: 20,
+    fallback: defaultPolicy.maxUnfairPercent,
     min: 0,
     max: 100,
   }),
   leastBuilderJobs: integer({
     doc: 'Jobs of a builder that must be known before it is judged.',
-    fallback: 10,
+    fallback: defaultPolicy.leastBuilderJobs,
     min: 1,
     max: 1_000,
   }),

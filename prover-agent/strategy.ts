@@ -35,6 +35,18 @@ export type Policy = {
   readonly leastBuilderJobs: number
 }
 
+/** What an operator gets who chooses nothing (`settings.ts` says why); the cost is each rig's own. */
+export const defaultPolicy: Omit<Policy, 'costWeiPerMs'> = {
+  fixedCostWei: 24_000_000_000_000n,
+  marginPercent: 20,
+  headroomPercent: 150,
+  startAllowanceMs: 500,
+  deliveryAllowanceMs: 250,
+  pricePercentile: 40,
+  maxUnfairPercent: 20,
+  leastBuilderJobs: 10,
+}
+
 /** How long proofs of one program and size took. ms. */
 export type Timing = {
   readonly p50Ms: number

@@ -38,7 +38,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-function whole(name: string, text: string, least: number, most: number): number {
+/** A whole number within bounds. @throws UsageError that names the option. */
+export function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= least && value <= most) return value
   throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, not "${text}".`)

@@ -6,7 +6,16 @@
 import { createHash } from 'node:crypto'
 import type { Signed, SignedBid } from '#protocol/effects'
 import type { Opening } from '#protocol/money'
-import type { Address, Hex, Id, Kind, Message, ProofRequest } from '#protocol/schema'
+import {
+  type Address,
+  type Hex,
+  type Id,
+  type Kind,
+  type Message,
+  type ProofRequest,
+  ZERO_ADDRESS,
+  ZERO_WORD,
+} from '#protocol/schema'
 import { commitmentOf } from '#protocol/sealing'
 
 const plain = (_: string, value: unknown): unknown =>
@@ -28,6 +37,21 @@ export const pretendSigned = <K extends Kind>(
   message,
   signature: new Uint8Array(65),
 })
+
+/** What a request says that stands alone and whose table, circuit and peer nobody looks at. */
+export const plainTerms = {
+  venue: ZERO_ADDRESS,
+  verifier: ZERO_ADDRESS,
+  programId: ZERO_WORD,
+  publicInputsHash: ZERO_WORD,
+  tableDigest: ZERO_WORD,
+  builderPeer: ZERO_WORD,
+  work: 1n,
+  retryOf: ZERO_WORD,
+  bundleId: ZERO_WORD,
+  bundleIndex: 0,
+  bundleSize: 0,
+} as const satisfies Partial<ProofRequest>
 
 /** What sealed bids hold, by commitment. */
 export class Seals {

@@ -21,18 +21,6 @@ export type RigTraits = {
   readonly policy: Policy
 }
 
-/** Production's defaults (`prover-agent/settings.ts`); the cost is each rig's own. */
-export const defaultPolicy: Omit<Policy, 'costWeiPerMs'> = {
-  fixedCostWei: 24_000_000_000_000n,
-  marginPercent: 20,
-  headroomPercent: 150,
-  startAllowanceMs: 500,
-  deliveryAllowanceMs: 250,
-  pricePercentile: 40,
-  maxUnfairPercent: 20,
-  leastBuilderJobs: 10,
-}
-
 /** Quantiles of an exponential with mean 1: half, nine in ten, and the slowest of a hundred. */
 const [P50, P90, SLOWEST] = [0.69, 2.3, 4.6]
 

@@ -3,21 +3,23 @@
  * builders, provers with production's strategy, observers. A scenario adds its adversaries and says
  * what happens when; the stage runs it and keeps the tally.
  */
+
 import type { MarketEvent } from '#protocol/effects'
 import { defaultParams, type Params } from '#protocol/params'
-import { type Address, type Id, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
+import type { Address, Id, ProofRequest } from '#protocol/schema'
 import { auctionKeyOf } from '#protocol/sealing'
 import type { Policy } from '#prover-agent/strategy'
+import { defaultPolicy } from '#prover-agent/strategy'
 import { Actor, type ActorOptions, type World } from './actor.ts'
 import { Chain, mainnetChain } from './chain.ts'
 import { Checks } from './checks.ts'
 import { defaultGossipCosts, GossipNetwork } from './gossip.ts'
-import { Links } from './links.ts'
-import { auctionSecretOf, hashOf, pretendSigned, Seals } from './pretence.ts'
+import { defaultLinkOptions, Links } from './links.ts'
+import { auctionSecretOf, hashOf, plainTerms, pretendSigned, Seals } from './pretence.ts'
 import { Random } from './random.ts'
 import { drawRegion, type Place, regionNames } from './regions.ts'
 import { Relays } from './relays.ts'
-import { defaultPolicy, Rig, type RigTraits } from './rig.ts'
+import { Rig, type RigTraits } from './rig.ts'
 import type { Scenario, Values } from './scenario.ts'
 import { Simulator, START_AT } from './simulator.ts'
 import { Tally } from './tally.ts'
@@ -98,7 +100,7 @@ export class Stage {
       ...this.#dialsToBuilders(),
       ...(scenario.dials?.(values) ?? []),
     ])
-    const linkOptions = { stretch: 1, loss: this.number('lossPercent') / 100 }
+    const linkOptions = { ...defaultLinkOptions, loss: this.number('lossPercent') / 100 }
     this.graph = graph
     this.links = new Links(graph, this.places, this.random.fork(), linkOptions)
     this.traffic = new Traffic(nodes, regionNames.length)
@@ -337,15 +339,19 @@ export class Stage {
     const closesAt = openedAt + this.number('bidWindowMs')
     const dueAt = closesAt + this.number('dueMs')
     return {
-      ...{ builder, nonce, venue: ZERO_ADDRESS, verifier: ZERO_ADDRESS, programId: ZERO_WORD },
-      ...{ publicInputsHash: ZERO_WORD, tableDigest: ZERO_WORD, builderPeer: ZERO_WORD },
-      ...{ work: 1n, inputBytes: 16_384, bondWei: ETHER / 10n, claimBaseFeeCapWei: 20n * GWEI },
+      ...plainTerms,
+      ...{
+        builder,
+        nonce,
+        inputBytes: 16_384,
+        bondWei: ETHER / 10n,
+        claimBaseFeeCapWei: 20n * GWEI,
+      },
       reserveWei: BigInt(Math.round(this.number('reserveGwei'))) * GWEI,
       latenessWeiPerMs: 100n * GWEI,
       ...{ openedAt, closesAt, softDueAt: closesAt + this.number('dueMs') / 2, dueAt },
       auctionKey: auctionKeyOf(auctionSecretOf({ builder, nonce })),
       backups: this.number('backups'),
-      ...{ retryOf: ZERO_WORD, bundleId: ZERO_WORD, bundleIndex: 0, bundleSize: 0 },
     }
   }
 

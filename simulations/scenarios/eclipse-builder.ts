@@ -10,7 +10,7 @@ import type { Finding, Measure } from '../result.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Member, Stage } from '../stage.ts'
 import type { Auction } from '../tally.ts'
-import { SURROUNDED_AT, surround, sybilDials, sybilPercent } from './sybils.ts'
+import { SURROUNDED_AT, surround, sybilDials, sybilPercent, sybilSettings } from './sybils.ts'
 
 const VICTIM = 0
 
@@ -100,15 +100,7 @@ export const eclipseBuilder: Scenario = {
     'pass on neither its requests nor any bid for them but that of their friend, who asks nearly ' +
     'the reserve. The builder must count as many honest bids as others do, and the friend must ' +
     'win nothing.',
-  settings: {
-    sybils: { value: 50, says: 'nodes that dial the victim, of all', least: 12, most: 10_000 },
-    everyMs: {
-      value: 1_130,
-      says: 'time between two requests, ms: no multiple of a heartbeat',
-      least: 1,
-      most: 1e7,
-    },
-  },
+  settings: sybilSettings,
   quick: { nodes: 300, provers: 15, auctions: 20, sybils: 15, builders: 2 },
   broken: {
     set: { outbound: 0, floodBids: false },

@@ -9,7 +9,7 @@ import { gainOf } from '../outcome.ts'
 import type { Finding, Measure } from '../result.ts'
 import type { Scenario, Values } from '../scenario.ts'
 import type { Member, Stage } from '../stage.ts'
-import { SURROUNDED_AT, surround, sybilDials, sybilPercent } from './sybils.ts'
+import { SURROUNDED_AT, surround, sybilDials, sybilPercent, sybilSettings } from './sybils.ts'
 
 /** The first prover's node comes after the builders'. */
 const victimOf = (values: Values): number => Number(values.builders)
@@ -81,15 +81,7 @@ export const eclipseProver: Scenario = {
     'peers that it dialled itself, builders among them. What peers outside of its meshes offer it ' +
     'at their heartbeats alone comes late too often. Where it has dialled three of the sybils ' +
     'itself (one node in fifty has) the defence does not hold.',
-  settings: {
-    sybils: { value: 50, says: 'nodes that dial the victim, of all', least: 12, most: 10_000 },
-    everyMs: {
-      value: 1_130,
-      says: 'time between two requests, ms: no multiple of a heartbeat',
-      least: 1,
-      most: 1e7,
-    },
-  },
+  settings: sybilSettings,
   quick: { nodes: 300, provers: 15, auctions: 30, sybils: 15 },
   broken: { set: { outbound: 0 }, says: 'it keeps no mesh peers that it dialled itself' },
   dials: (values) => sybilDials(values, victimOf(values)),

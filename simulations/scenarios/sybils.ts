@@ -1,7 +1,7 @@
 /** Many nodes of one owner around a victim: they dial it, and want to be all its mesh peers. */
 import type { Gossiped } from '#protocol/effects'
 import { gossipKinds } from '#protocol/envelope'
-import type { Values } from '../scenario.ts'
+import type { Settings, Values } from '../scenario.ts'
 import { START_AT } from '../simulator.ts'
 import type { Stage } from '../stage.ts'
 
@@ -13,8 +13,18 @@ export const SURROUNDED_AT = 4_500
 /** They try again at each heartbeat. ms. */
 const EVERY_MS = 1_000
 
+export const sybilSettings: Settings = {
+  sybils: { value: 50, says: 'nodes that dial the victim, of all', least: 12, most: 10_000 },
+  everyMs: {
+    value: 1_130,
+    says: 'time between two requests, ms: no multiple of a heartbeat',
+    least: 1,
+    most: 1e7,
+  },
+}
+
 /** The sybils have the last nodes. */
-export const firstSybil = (values: Values): number => Number(values.nodes) - Number(values.sybils)
+const firstSybil = (values: Values): number => Number(values.nodes) - Number(values.sybils)
 
 /** Each dials the victim. */
 export const sybilDials = (values: Values, victim: number): [number, number][] =>

@@ -1,5 +1,8 @@
 /** The command line of a validation. */
 import { parseArgs } from 'node:util'
+import { UsageError, whole } from '#simulations/main-options'
+
+export { UsageError }
 
 export type Options = {
   readonly nodes: number
@@ -30,20 +33,14 @@ model is off by more than 10 % (median), 15 % (p95) or 10 % (copies).
   --help         this text
 `
 
-/** What is wrong with the command line, in the words of whoever typed it. */
-export class UsageError extends Error {}
-
 /** Fewer are all each other's neighbours; more want a machine of their own each. */
 const NODES = [8, 64] as const
 const ROUNDS = [1, 200] as const
 const STRETCHES = [1, 12] as const
 const SEEDS = [0, 1_000_000] as const
 
-function integer(name: string, text: string, [least, most]: readonly [number, number]): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value
-  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, not "${text}".`)
-}
+const integer = (name: string, text: string, [least, most]: readonly [number, number]): number =>
+  whole(name, text, least, most)
 
 /**
  * Reads the arguments. Null when help was asked for.

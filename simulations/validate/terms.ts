@@ -1,16 +1,10 @@
 /** What the nodes of a validation run agree on: one market, its rules, its accounts. */
 import { createHash } from 'node:crypto'
 import { defaultParams, type Params } from '#protocol/params'
-import {
-  type Address,
-  type Domain,
-  type Hex,
-  type ProofRequest,
-  ZERO_ADDRESS,
-  ZERO_WORD,
-} from '#protocol/schema'
+import type { Address, Domain, Hex, ProofRequest } from '#protocol/schema'
 import { auctionKeyOf } from '#protocol/sealing'
 import { accountOf } from '#protocol/signature'
+import { plainTerms } from '#simulations/pretence'
 
 export const domain: Domain = {
   chainId: 31_337,
@@ -50,13 +44,7 @@ export function requestOf(seed: number, round: number, builder: number, now: num
   return {
     builder: accountAt(seed, builder),
     nonce: BigInt(round),
-    venue: ZERO_ADDRESS,
-    verifier: ZERO_ADDRESS,
-    programId: ZERO_WORD,
-    publicInputsHash: ZERO_WORD,
-    tableDigest: ZERO_WORD,
-    builderPeer: ZERO_WORD,
-    work: 1n,
+    ...plainTerms,
     inputBytes: 1_000,
     reserveWei: ETHER / 100n,
     latenessWeiPerMs: 100n * GWEI,
@@ -68,9 +56,5 @@ export function requestOf(seed: number, round: number, builder: number, now: num
     dueAt: closesAt + 12_000,
     auctionKey: auctionKeyOf(secret),
     backups: 0,
-    retryOf: ZERO_WORD,
-    bundleId: ZERO_WORD,
-    bundleIndex: 0,
-    bundleSize: 0,
   }
 }

@@ -30,7 +30,13 @@ import {
   ZERO_WORD,
 } from '#protocol/schema'
 import { auctionKeyOf, commitmentOf } from '#protocol/sealing'
-import { auctionSecretOf, hashOf, pretendSigned, proofHashOf } from '#simulations/pretence'
+import {
+  auctionSecretOf,
+  hashOf,
+  plainTerms,
+  pretendSigned,
+  proofHashOf,
+} from '#simulations/pretence'
 
 export const ETHER = 10n ** 18n
 export const MILLI = ETHER / 1_000n
@@ -51,13 +57,7 @@ export const stranger = addressOf('stranger')
 export const terms = (changes: Partial<ProofRequest> = {}): ProofRequest => ({
   builder,
   nonce: 1n,
-  venue: ZERO_ADDRESS,
-  verifier: ZERO_ADDRESS,
-  programId: ZERO_WORD,
-  publicInputsHash: ZERO_WORD,
-  tableDigest: ZERO_WORD,
-  builderPeer: ZERO_WORD,
-  work: 1n,
+  ...plainTerms,
   inputBytes: 1_000,
   reserveWei: 10n * MILLI,
   latenessWeiPerMs: 10n ** 11n,
@@ -69,10 +69,6 @@ export const terms = (changes: Partial<ProofRequest> = {}): ProofRequest => ({
   dueAt: DUE_AT,
   auctionKey: auctionKeyOf(secretOf(changes)),
   backups: 3,
-  retryOf: ZERO_WORD,
-  bundleId: ZERO_WORD,
-  bundleIndex: 0,
-  bundleSize: 0,
   ...changes,
 })
 

@@ -1,13 +1,13 @@
 /** A small simulated market for tests: a builder, some provers, an observer, and what they did. */
 import type { MarketEvent } from '#protocol/effects'
 import { defaultParams, type Params } from '#protocol/params'
-import { type Address, type Id, type ProofRequest, ZERO_ADDRESS, ZERO_WORD } from '#protocol/schema'
+import type { Address, Id, ProofRequest } from '#protocol/schema'
 import { auctionKeyOf } from '#protocol/sealing'
 import { Actor, type ActorOptions, type World } from '#simulations/actor'
 import { Chain, type ChainOptions } from '#simulations/chain'
 import { Checks } from '#simulations/checks'
 import { calmLinks, FlatNetwork, type Links } from '#simulations/network'
-import { auctionSecretOf, hashOf, pretendSigned, Seals } from '#simulations/pretence'
+import { auctionSecretOf, hashOf, plainTerms, pretendSigned, Seals } from '#simulations/pretence'
 import { Random } from '#simulations/random'
 import { Simulator } from '#simulations/simulator'
 
@@ -81,13 +81,7 @@ export class SimMarket {
     return {
       builder,
       nonce,
-      venue: ZERO_ADDRESS,
-      verifier: ZERO_ADDRESS,
-      programId: ZERO_WORD,
-      publicInputsHash: ZERO_WORD,
-      tableDigest: ZERO_WORD,
-      builderPeer: ZERO_WORD,
-      work: 1n,
+      ...plainTerms,
       inputBytes: 1_000,
       reserveWei: ETHER / 100n,
       latenessWeiPerMs: 100n * GWEI,
@@ -99,10 +93,6 @@ export class SimMarket {
       dueAt: closesAt + 12_000,
       auctionKey: auctionKeyOf(auctionSecretOf({ builder, nonce })),
       backups: 0,
-      retryOf: ZERO_WORD,
-      bundleId: ZERO_WORD,
-      bundleIndex: 0,
-      bundleSize: 0,
       ...changes,
     }
   }

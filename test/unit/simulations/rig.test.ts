@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { defaultPolicy } from '#prover-agent/strategy'
 import { Random } from '#simulations/random'
-import { defaultPolicy, Rig, type RigTraits } from '#simulations/rig'
+import { Rig, type RigTraits } from '#simulations/rig'
 import { request } from '#test/support/messages'
 
 const traits: RigTraits = {
