@@ -124,10 +124,10 @@ function allSteps(): readonly (readonly (readonly Step[])[])[] {
     ],
     [[vitest('unit')]],
     [
-      [{ name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] }],
+      // For most of its time forge compiles, on one core.
+      [forge, { name: 'gas', what: 'gas snapshot', command: [node, 'test/contracts/gas.ts'] }],
       [vitest('sim')],
     ],
-    [[forge]],
     [[vitest('tables')]],
     [[vitest('e2e')]],
     [

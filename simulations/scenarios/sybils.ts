@@ -15,6 +15,12 @@ const EVERY_MS = 1_000
 
 export const sybilSettings: Settings = {
   sybils: { value: 50, says: 'nodes that dial the victim, of all', least: 12, most: 10_000 },
+  dialledSybils: {
+    value: 2,
+    says: 'sybils that the victim dialled itself, at most; with as many as Dout it is lost',
+    least: 0,
+    most: 64,
+  },
   everyMs: {
     value: 1_130,
     says: 'time between two requests, ms: no multiple of a heartbeat',
@@ -25,6 +31,18 @@ export const sybilSettings: Settings = {
 
 /** The sybils have the last nodes. */
 const firstSybil = (values: Values): number => Number(values.nodes) - Number(values.sybils)
+
+/** They are the last nodes, but for those that the victim has dialled beyond so many. */
+function sybilsOf({ graph, values }: Stage, victim: number): ReadonlySet<number> {
+  const first = firstSybil(values)
+  const sybils = new Set(Array.from({ length: graph.nodes - first }, (_, index) => first + index))
+  let left = Number(values.dialledSybils)
+  for (let edge = graph.starts[victim]!; edge < graph.starts[victim + 1]!; edge++) {
+    const node = graph.to[edge]!
+    if (graph.isDialled[edge] === 1 && sybils.has(node) && left-- <= 0) sybils.delete(node)
+  }
+  return sybils
+}
 
 /** Each dials the victim. */
 export const sybilDials = (values: Values, victim: number): [number, number][] =>
@@ -43,11 +61,11 @@ export function surround(
   foremost?: number,
 ): void {
   const { network, graph, simulator } = stage
-  const first = firstSybil(stage.values)
-  network.drops = (node, from) => node >= first && withholds(from)
+  const sybils = sybilsOf(stage, victim)
+  network.drops = (node, from) => sybils.has(node) && withholds(from)
   const edges: number[] = []
   for (let edge = graph.starts[victim]!; edge < graph.starts[victim + 1]!; edge++)
-    if (graph.to[edge]! >= first) edges.push(graph.reverse[edge]!)
+    if (sybils.has(graph.to[edge]!)) edges.push(graph.reverse[edge]!)
   const front = edges.filter((edge) => graph.from[edge] === foremost)
   const random = stage.random.fork()
   const graft = (): void => {
@@ -72,7 +90,7 @@ export function surround(
 /** Percent of a node's mesh peers that are sybils, of one topic. */
 export function sybilPercent(stage: Stage, node: number, topic: number): number {
   const peers = stage.network.mesh.peers(topic, node)
-  const first = firstSybil(stage.values)
-  const count = peers.filter((edge) => stage.graph.to[edge]! >= first).length
+  const sybils = sybilsOf(stage, node)
+  const count = peers.filter((edge) => sybils.has(stage.graph.to[edge]!)).length
   return (100 * count) / peers.length
 }
