@@ -57,8 +57,8 @@ const LIFE_MS = 8_000
 /** Heartbeats stop this long after the last message: nothing would happen at them. ms. */
 const QUIET_MS = 10_000
 /**
- * Three rejected messages and a peer is not heard (10 × 3² = 90, above 80). Production takes half of
- * it back in a minute; whoever sends such messages goes on, so that is not modelled.
+ * Three rejected messages and a peer is not heard (10 × 3² = 90, above 80). Production takes half
+ * of it back in a minute; whoever sends such messages goes on, so that is not modelled.
  */
 const REJECTED_MOST = 2
 const topicOf = new Map(gossipKinds.map((kind, topic) => [kind, topic]))
