@@ -35,7 +35,7 @@ export type Policy = {
   readonly leastBuilderJobs: number
 }
 
-/** What an operator gets who chooses nothing (`settings.ts` says why); the cost is the rig's own. */
+/** What an operator gets who chooses nothing (`settings.ts` says why). The cost is the rig's. */
 export const defaultPolicy: Omit<Policy, 'costWeiPerMs'> = {
   fixedCostWei: 24_000_000_000_000n,
   marginPercent: 20,
